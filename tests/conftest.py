@@ -1,0 +1,59 @@
+"""Fixtures for all tests, and the check that nothing of ours outlives them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from django.db import connection
+
+SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
+GRACE = 3.0  # seconds that processes have to end once the last test is over
+
+
+@pytest.fixture(scope="session")
+def pg_version(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> int:
+    """Major version of the PostgreSQL under test."""
+    with django_db_blocker.unblock():
+        return connection.pg_version // 10000
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left_behind() -> Iterator[None]:
+    """Fail if a process that a test started, directly or not, is still there at the end.
+
+    Descendants are known by a variable in their environment, so that those whose parent has died
+    are found as well.
+    """
+    session = uuid.uuid4().hex
+    os.environ[SESSION_VARIABLE] = session
+    yield
+    left = psutil.wait_procs(_processes_of(session), timeout=GRACE)[1]
+    told = "\n".join(f"{process.pid}: {_command(process)}" for process in left)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert not left, f"tests left these processes running (killed now):\n{told}"
+
+
+def _processes_of(session: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if (
+                process.environ().get(SESSION_VARIABLE) == session
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
+                found.append(process)
+    return found
+
+
+def _command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return "?"

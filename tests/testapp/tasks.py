@@ -1,0 +1,3 @@
+"""Tasks of the test application."""
+
+from __future__ import annotations
