@@ -238,7 +238,7 @@ class InstanceGone(DecodeError):
         )
 
 
-class TimeoutError(TaskError):
+class TimeoutError(TaskError):  # noqa: A001 - the public name is Celery's
     """The result was not there in time. Not the builtin of the same name."""
 
 

@@ -224,9 +224,7 @@ before_task_publish = TaskSignal(
     "declare",
     "retry_policy",
 )
-after_task_publish = TaskSignal(
-    "after_task_publish", "headers", "body", "exchange", "routing_key"
-)
+after_task_publish = TaskSignal("after_task_publish", "headers", "body", "exchange", "routing_key")
 
 # -- running; the sender is the task --------------------------------------------------------------
 
