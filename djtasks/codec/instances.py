@@ -25,7 +25,8 @@ def write_instance(instance: Model) -> list[Any]:
 
     if instance.pk is None or instance._state.adding:
         raise EncodeError(
-            f"a {instance._meta.label} that has not been saved, which a worker cannot fetch: save it first"
+            f"a {instance._meta.label} that has not been saved, which a worker cannot fetch: "
+            "save it first"
         )
     # Where it would be saved: what was read from a replica is fetched from the primary, which is
     # the only one that surely has it when the worker looks.
