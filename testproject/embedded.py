@@ -32,7 +32,8 @@ class Server:
 
     Parameters:
         keep: directory whose data outlive the server; by default they are thrown away.
-        programs: ``bin`` directory of another PostgreSQL than the wheel's.
+        programs: ``bin`` directory of another PostgreSQL than the wheel's; by default what
+            ``DJTASKS_TEST_PG_BIN`` says.
         fsync: whether commits wait for the disk.
 
     Attributes:
@@ -57,6 +58,7 @@ class Server:
             start_new_session=True,
         )
         atexit.register(self.close)
+        programs = programs or os.environ.get("DJTASKS_TEST_PG_BIN") or None
         options = {"keep": str(keep) if keep else None, "programs": programs, "fsync": fsync}
         self._ask(json.dumps(options))
 
@@ -98,7 +100,8 @@ class Server:
         self.close()
 
     def _ask(self, line: str) -> None:
-        assert self._guard.stdin and self._guard.stdout
+        assert self._guard.stdin
+        assert self._guard.stdout
         self._guard.stdin.write(line + "\n")
         self._guard.stdin.flush()
         text = self._guard.stdout.readline()
@@ -109,7 +112,7 @@ class Server:
         self.pid: int = answer["pid"]
 
 
-def ensure_database_url(*, keep: Path | None, programs: str | None, fsync: bool) -> str:
+def ensure_database_url(*, keep: Path | None, fsync: bool) -> str:
     """Return ``DATABASE_URL``; start or join a server and set the variable first if it is unset.
 
     Parameters as for `Server`. A kept server is shared: a second process that asks for the same
@@ -117,16 +120,12 @@ def ensure_database_url(*, keep: Path | None, programs: str | None, fsync: bool)
     """
     if os.environ.get("DATABASE_URL"):
         return os.environ["DATABASE_URL"]
-    url = _join_or_start(keep, programs, fsync) if keep else _start(None, programs, fsync)
+    url = _join_or_start(keep, fsync) if keep else Server(fsync=fsync).url
     os.environ["DATABASE_URL"] = url
     return url
 
 
-def _start(keep: Path | None, programs: str | None, fsync: bool) -> str:
-    return Server(keep=keep, programs=programs, fsync=fsync).url
-
-
-def _join_or_start(keep: Path, programs: str | None, fsync: bool) -> str:
+def _join_or_start(keep: Path, fsync: bool) -> str:
     keep.mkdir(parents=True, exist_ok=True)
     with _locked(keep / "starting"):
         # Held until this process ends. The guard stops the server only once it has this lock for
@@ -135,7 +134,7 @@ def _join_or_start(keep: Path, programs: str | None, fsync: bool) -> str:
         users = os.open(keep / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(users, fcntl.LOCK_SH)
         address = keep / "url"
-        url = address.read_text() if address.exists() else _start(keep, programs, fsync)
+        url = address.read_text() if address.exists() else Server(keep=keep, fsync=fsync).url
     # Registered after the server's close(), hence called before it.
     atexit.register(os.close, users)
     return url

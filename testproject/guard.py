@@ -107,7 +107,7 @@ def _runtime_directory() -> Path:
         path.chmod(0o711)
         short = len(os.fsencode(path / "socket")) <= MAX_SOCKET_DIRECTORY
         open_to_all = all(p.stat().st_mode & 0o001 for p in path.parents)
-        if short and (open_to_all or os.geteuid() != 0) or parent == fallback:
+        if (short and (open_to_all or os.geteuid() != 0)) or parent == fallback:
             return path
         path.rmdir()
     raise AssertionError("unreachable")

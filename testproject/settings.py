@@ -28,7 +28,6 @@ env = environ.Env()
 _data = env.str("DJTASKS_TEST_PG_DATA", default=str(BASE_DIR / ".demo"))
 _url = ensure_database_url(
     keep=Path(_data) if _data else None,
-    programs=env.str("DJTASKS_TEST_PG_BIN", default="") or None,
     fsync=env.bool("DJTASKS_TEST_PG_FSYNC", default=True),
 )
 

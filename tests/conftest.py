@@ -10,16 +10,18 @@ from collections.abc import Iterator
 import psutil
 import pytest
 from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
 GRACE = 3.0  # seconds that processes have to end once the last test is over
 
 
 @pytest.fixture(scope="session")
-def pg_version(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> int:
+def pg_version(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> int:
     """Major version of the PostgreSQL under test."""
-    with django_db_blocker.unblock():
-        return connection.pg_version // 10000
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("SHOW server_version_num")
+        return int(cursor.fetchone()[0]) // 10000
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,7 +34,7 @@ def no_process_left_behind() -> Iterator[None]:
     session = uuid.uuid4().hex
     os.environ[SESSION_VARIABLE] = session
     yield
-    left = psutil.wait_procs(_processes_of(session), timeout=GRACE)[1]
+    left = psutil.wait_procs(processes_of(session), timeout=GRACE)[1]
     told = "\n".join(f"{process.pid}: {_command(process)}" for process in left)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -40,7 +42,7 @@ def no_process_left_behind() -> Iterator[None]:
     assert not left, f"tests left these processes running (killed now):\n{told}"
 
 
-def _processes_of(session: str) -> list[psutil.Process]:
+def processes_of(session: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
