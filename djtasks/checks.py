@@ -222,6 +222,6 @@ def _hint_for_route(key: str, names: Sequence[str]) -> str:
     if matches:
         return f"Did you mean {matches[0]!r}?"
     return (
-        "Use the name of a task, or a pattern such as 'shop.tasks.*'. Tasks are known when they are "
-        "in the tasks module of an installed app, or in a module that IMPORTS names."
+        "Use the name of a task, or a pattern such as 'shop.tasks.*'. Tasks are found in the tasks "
+        "module of every installed app, and in the modules that IMPORTS names."
     )

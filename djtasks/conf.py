@@ -16,14 +16,13 @@ it at start. ``SETTINGS`` holds the declarations, for the checks and the documen
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Final, Generic, NoReturn, TypeVar, overload
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from djtasks import setting_kinds as kinds
 
 __all__ = ["SETTINGS", "Conf", "Setting", "close_match", "conf"]
 
@@ -46,7 +45,7 @@ class Setting(Generic[T]):
 
     __slots__ = ("_last", "clean", "default", "help", "name", "type")
 
-    def __init__(self, default: T, accepts: tuple[str, Callable[[Any], T]], purpose: str) -> None:
+    def __init__(self, default: T, accepts: kinds.Accepts[T], purpose: str) -> None:
         self.name = ""
         self.default = default
         self.type, self.clean = accepts
@@ -88,7 +87,9 @@ class Setting(Generic[T]):
                 raise ImproperlyConfigured(
                     f"DJTASKS[{self.name!r}] must be {error}; it is {value!r}."
                 ) from None
-        self._last = (value, result)
+        if result is value or isinstance(value, Hashable):
+            # Not a list that was made a tuple: it may change and stay the same object.
+            self._last = (value, result)
         return result
 
 
@@ -118,142 +119,6 @@ def _read_table() -> Mapping[str, Any]:
     return table
 
 
-# -- what a setting accepts: words for people, and a function -------------------------------------
-
-
-def _boolean() -> tuple[str, Callable[[Any], bool]]:
-    words = "True or False"
-
-    def clean(value: Any) -> bool:
-        if isinstance(value, bool):
-            return value
-        raise ValueError(words)
-
-    return words, clean
-
-
-def _number(value: Any, words: str) -> float:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(words)
-    return value
-
-
-def _seconds(*, positive: bool = False) -> tuple[str, Callable[[Any], float]]:
-    words = f"a number of seconds or a timedelta, {'more than 0' if positive else '0 or more'}"
-
-    def clean(value: Any) -> float:
-        number = _number(value, words)
-        if number < 0 or (positive and number == 0):
-            raise ValueError(words)
-        return number
-
-    return words, clean
-
-
-def _integer(minimum: int, maximum: int, unit: str = "") -> tuple[str, Callable[[Any], int]]:
-    words = f"a whole number{unit} from {minimum} to {maximum}"
-
-    def clean(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(words)
-        if not minimum <= value <= maximum:
-            raise ValueError(words)
-        return value
-
-    return words, clean
-
-
-def _text() -> tuple[str, Callable[[Any], str]]:
-    words = "a text that is not empty"
-
-    def clean(value: Any) -> str:
-        if isinstance(value, str) and value:
-            return value
-        raise ValueError(words)
-
-    return words, clean
-
-
-def _choice(*choices: str) -> tuple[str, Callable[[Any], str]]:
-    words = " or ".join(f'"{choice}"' for choice in choices)
-
-    def clean(value: Any) -> str:
-        if isinstance(value, str) and value in choices:
-            return value
-        raise ValueError(words)
-
-    return words, clean
-
-
-def _optional(
-    accepts: tuple[str, Callable[[Any], T]], also: str = "None"
-) -> tuple[str, Callable[[Any], T | None]]:
-    words, clean_value = f"{also} or {accepts[0]}", accepts[1]
-
-    def clean(value: Any) -> T | None:
-        if value is None:
-            return None
-        try:
-            return clean_value(value)
-        except ValueError:
-            raise ValueError(words) from None
-
-    return words, clean
-
-
-def _names(of: str) -> tuple[str, Callable[[Any], tuple[str, ...]]]:
-    words = f"a list or tuple of {of}"
-
-    def clean(value: Any) -> tuple[str, ...]:
-        if not isinstance(value, list | tuple | set | frozenset):
-            raise ValueError(words)
-        if not all(isinstance(name, str) and name for name in value):
-            raise ValueError(words)
-        return tuple(value)
-
-    return words, clean
-
-
-def _any_of(words: str, *kinds: type, call: bool = False) -> tuple[str, Callable[[Any], Any]]:
-    def clean(value: Any) -> Any:
-        if value is None or isinstance(value, kinds) or (call and callable(value)):
-            return value
-        raise ValueError(words)
-
-    return words, clean
-
-
-def _clean_expiry(value: Any) -> float | None:
-    words = "None or a number of seconds or a timedelta, 0 or more; None and 0 mean never"
-    if value is None:
-        return None
-    number = _number(value, words)
-    if number < 0:
-        raise ValueError(words)
-    return number or None
-
-
-def _clean_concurrency(value: Any) -> int | None:
-    words = 'None, "auto" or a whole number from 1 to 1024'
-    if value is None or value == "auto":
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1024:
-        raise ValueError(words)
-    return value
-
-
-def _clean_time_zone(value: Any) -> str | None:
-    words = 'None or the name of a time zone, such as "Europe/Berlin"'
-    if value is None:
-        return None
-    try:
-        return ZoneInfo(value).key
-    except (KeyError, TypeError, ValueError, OSError):
-        raise ValueError(words) from None
-
-
 _LARGEST: Final = 2**31 - 1
 
 
@@ -262,166 +127,167 @@ class Conf:
 
     # The database and the queue
 
-    DATABASE = Setting("default", _text(), "The database alias that holds djtasks' tables.")
+    DATABASE = Setting("default", kinds.text(), "The database alias that holds djtasks' tables.")
     ENQUEUE = Setting(
         "transaction",
-        _choice("transaction", "on_commit"),
+        kinds.choice("transaction", "on_commit"),
         "When a message is written: inside the caller's transaction, or right after its commit.",
     )
     MAX_DELIVERIES = Setting(
         5,
-        _integer(1, 32767),
+        kinds.integer(1, 32767),
         "How often a message may be given to a worker that is then lost; after that it fails.",
     )
     MAX_PAYLOAD = Setting(
         16 * 1024 * 1024,
-        _integer(1, 2**30 - 1, " of bytes"),
+        kinds.integer(1, 2**30 - 1, " of bytes"),
         "The largest arguments of a call, or result of a task, in bytes of JSON.",
     )
     INLINE_PAYLOAD = Setting(
         2000,
-        _integer(0, 8000, " of bytes"),
+        kinds.integer(0, 8000, " of bytes"),
         "Arguments up to this size in bytes are kept in the message's row, larger ones in a row "
         "of their own that is written once.",
     )
     UNKNOWN_TASK_TIMEOUT = Setting(
         3600.0,
-        _seconds(),
+        kinds.seconds(),
         "Seconds that a message waits for a worker that knows its task, before it fails as "
         "NotRegistered.",
     )
     LISTEN = Setting[bool | None](
         None,
-        _optional(_boolean()),
+        kinds.optional(kinds.boolean()),
         "Whether workers wait for notifications: None finds out, False polls (behind a "
         "transaction pooler).",
     )
     POLL_INTERVAL = Setting(
         1.0,
-        _seconds(positive=True),
+        kinds.seconds(positive=True),
         "The longest pause in seconds between two looks at the queue where LISTEN is impossible.",
     )
     LEASE = Setting(
         5.0,
-        _seconds(positive=True),
+        kinds.seconds(positive=True),
         "Seconds without a heartbeat after which a worker whose lock is free is given up.",
     )
     POOLED_LEASE = Setting(
         30.0,
-        _seconds(positive=True),
+        kinds.seconds(positive=True),
         "Seconds without a heartbeat after which a worker that cannot hold a lock (behind a "
         "transaction pooler) is given up.",
     )
     HEARTBEAT_INTERVAL = Setting(
-        2.0, _seconds(positive=True), "Seconds between two heartbeats of a worker."
+        2.0, kinds.seconds(positive=True), "Seconds between two heartbeats of a worker."
     )
 
     # Queues and routes
 
-    TASK_DEFAULT_QUEUE = Setting("celery", _text(), "The queue of tasks that name none.")
+    TASK_DEFAULT_QUEUE = Setting("celery", kinds.text(), "The queue of tasks that name none.")
     TASK_DEFAULT_PRIORITY = Setting(
-        0, _integer(-32767, 32767), "The priority of tasks that name none; larger runs first."
+        0, kinds.integer(-32767, 32767), "The priority of tasks that name none; larger runs first."
     )
     TASK_ROUTES = Setting[Any](
         None,
-        _any_of(
+        kinds.any_of(
             "None, a dict of task names or patterns, a router, or a list of those",
-            dict,
-            list,
-            tuple,
-            str,
-            call=True,
+            (dict, list, tuple, str),
+            "__call__",
+            "route_for_task",
         ),
         "Which queue and priority a task gets, by its name.",
     )
     TASK_QUEUES = Setting[Any](
         None,
-        _any_of("None, or a list of queue names, or a dict by queue name", dict, list, tuple),
+        kinds.any_of(
+            "None, or a list of queue names, or a dict by queue name", (dict, list, tuple)
+        ),
         "The queues that exist; None when any name will do.",
     )
     TASK_CREATE_MISSING_QUEUES = Setting(
         True,
-        _boolean(),
+        kinds.boolean(),
         "Whether a queue that is not in TASK_QUEUES may be used; otherwise it is QueueNotFound.",
     )
     TASK_INHERIT_PARENT_PRIORITY = Setting(
-        False, _boolean(), "Whether a task called inside a task gets the priority of that one."
+        False, kinds.boolean(), "Whether a task called inside a task gets the priority of that one."
     )
 
     # How tasks run
 
     TASK_TIME_LIMIT = Setting[float | None](
-        None, _optional(_seconds(positive=True)), "Seconds after which a running task is killed."
+        None,
+        kinds.optional(kinds.seconds(positive=True)),
+        "Seconds after which a running task is killed.",
     )
     TASK_SOFT_TIME_LIMIT = Setting[float | None](
         None,
-        _optional(_seconds(positive=True)),
+        kinds.optional(kinds.seconds(positive=True)),
         "Seconds after which SoftTimeLimitExceeded is raised inside a running task.",
     )
     TASK_ACKS_LATE = Setting(
         False,
-        _boolean(),
+        kinds.boolean(),
         "Whether a message whose worker is lost while the task runs is delivered again.",
     )
     TASK_ACKS_ON_FAILURE_OR_TIMEOUT = Setting(
         True,
-        _boolean(),
+        kinds.boolean(),
         "With TASK_ACKS_LATE: whether a task that failed or ran into its time limit is done with.",
     )
     TASK_ACKS_ON_FAILURE = Setting[bool | None](
         None,
-        _optional(_boolean()),
+        kinds.optional(kinds.boolean()),
         "The same for failures only; None follows TASK_ACKS_ON_FAILURE_OR_TIMEOUT.",
     )
     TASK_ACKS_ON_TIMEOUT = Setting[bool | None](
         None,
-        _optional(_boolean()),
+        kinds.optional(kinds.boolean()),
         "The same for time limits only; None follows TASK_ACKS_ON_FAILURE_OR_TIMEOUT.",
     )
     TASK_REJECT_ON_WORKER_LOST = Setting[bool | None](
         None,
-        _optional(_boolean()),
+        kinds.optional(kinds.boolean()),
         "With TASK_ACKS_LATE: whether a task whose child process died is delivered again.",
     )
     TASK_RETRY_ON_WORKER_LOST = Setting(
-        False, _boolean(), "Whether a task whose child process died is retried, as by retry()."
+        False, kinds.boolean(), "Whether a task whose child process died is retried, as by retry()."
     )
-    TASK_IGNORE_RESULT = Setting(False, _boolean(), "Whether no state and result is stored.")
+    TASK_IGNORE_RESULT = Setting(False, kinds.boolean(), "Whether no state and result is stored.")
     TASK_STORE_ERRORS_EVEN_IF_IGNORED = Setting(
-        False, _boolean(), "Whether failures are stored although results are ignored."
+        False, kinds.boolean(), "Whether failures are stored although results are ignored."
     )
     TASK_TRACK_STARTED = Setting(
-        False, _boolean(), "Whether AsyncResult.state says STARTED while a task runs."
+        False, kinds.boolean(), "Whether AsyncResult.state says STARTED while a task runs."
     )
     TASK_STRICT_TYPING = Setting(
-        True, _boolean(), "Whether a call checks its arguments against the task's signature."
+        True, kinds.boolean(), "Whether a call checks its arguments against the task's signature."
     )
     TASK_ANNOTATIONS = Setting[Any](
         None,
-        _any_of('None, a dict by task name (or "*"), or a list of such', dict, list, tuple),
+        kinds.any_of(
+            'None, a dict by task name (or "*"), or a list of such', (dict, list, tuple), "annotate"
+        ),
         "Attributes set on tasks from outside, by task name.",
     )
     TASK_REPR_MAXLEVELS = Setting(
-        3, _integer(1, 100), "How deep the text of arguments goes in logs and in the admin."
+        3, kinds.integer(1, 100), "How deep the text of arguments goes in logs and in the admin."
     )
     TASK_ALWAYS_EAGER = Setting(
-        False, _boolean(), "Whether calls run at once in the caller's process. For tests."
+        False, kinds.boolean(), "Whether calls run at once in the caller's process. For tests."
     )
     TASK_EAGER_PROPAGATES = Setting(
-        False, _boolean(), "Whether an eager task's exception is raised in its caller."
+        False, kinds.boolean(), "Whether an eager task's exception is raised in its caller."
     )
     TASK_STORE_EAGER_RESULT = Setting(
-        False, _boolean(), "Whether the results of eager tasks are stored."
+        False, kinds.boolean(), "Whether the results of eager tasks are stored."
     )
 
     # Results
 
     RESULT_EXPIRES = Setting[float | None](
         86400.0,
-        (
-            "None or a number of seconds or a timedelta, 0 or more; None and 0 mean never",
-            _clean_expiry,
-        ),
+        kinds.expiry(),
         "Seconds after which a result is deleted.",
     )
 
@@ -429,60 +295,60 @@ class Conf:
 
     WORKER_CONCURRENCY = Setting[int | None](
         None,
-        ('None, "auto" or a whole number from 1 to 1024', _clean_concurrency),
+        kinds.concurrency(),
         "How many tasks a worker runs at once; None: as many as it may use processors.",
     )
     WORKER_POOL = Setting(
         "prefork",
-        _choice("prefork", "threads", "solo"),
+        kinds.choice("prefork", "threads", "solo"),
         "What a worker runs tasks in: child processes, threads, or itself.",
     )
     WORKER_START_METHOD = Setting(
         "forkserver",
-        _choice("forkserver", "spawn"),
+        kinds.choice("forkserver", "spawn"),
         "How child processes are made: forked from one that has loaded Django, or started anew.",
     )
     WORKER_MAX_TASKS_PER_CHILD = Setting[int | None](
         None,
-        _optional(_integer(1, _LARGEST)),
+        kinds.optional(kinds.integer(1, _LARGEST)),
         "How many tasks a child process runs before it is replaced.",
     )
     WORKER_MAX_MEMORY_PER_CHILD = Setting[int | None](
         None,
-        _optional(_integer(1, _LARGEST, " of KiB")),
+        kinds.optional(kinds.integer(1, _LARGEST, " of KiB")),
         "The resident memory in KiB above which a child process is replaced after its task.",
     )
     WORKER_PREFETCH = Setting[int | None](
         None,
-        _optional(_integer(1, 1000)),
+        kinds.optional(kinds.integer(1, 1000)),
         "The most messages that a child process holds; None: about 20 ms of work, by measurement.",
     )
     WORKER_SOFT_SHUTDOWN_TIMEOUT = Setting(
         0.0,
-        _seconds(),
+        kinds.seconds(),
         "Seconds that running tasks are given when a worker is told to stop at once.",
     )
     WORKER_HIJACK_ROOT_LOGGER = Setting(
         True,
-        _boolean(),
+        kinds.boolean(),
         "Whether a worker replaces the handlers of the root logger by its own.",
     )
     WORKER_LOG_FORMAT = Setting(
         "[%(asctime)s: %(levelname)s/%(processName)s] %(message)s",
-        _text(),
+        kinds.text(),
         "The format of a worker's log lines.",
     )
     WORKER_TASK_LOG_FORMAT = Setting(
         "[%(asctime)s: %(levelname)s/%(processName)s] %(task_name)s[%(task_id)s]: %(message)s",
-        _text(),
+        kinds.text(),
         "The format of log lines of loggers made by get_task_logger().",
     )
     WORKER_REDIRECT_STDOUTS = Setting(
-        False, _boolean(), "Whether what tasks print becomes log lines."
+        False, kinds.boolean(), "Whether what tasks print becomes log lines."
     )
     WORKER_REDIRECT_STDOUTS_LEVEL = Setting(
         "WARNING",
-        _choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+        kinds.choice("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
         "The level of those lines.",
     )
 
@@ -490,17 +356,17 @@ class Conf:
 
     IMPORTS = Setting[tuple[str, ...]](
         (),
-        _names("dotted module names"),
+        kinds.names("dotted module names"),
         "Modules with tasks, imported beside the tasks module of every installed app.",
     )
     TIMEZONE = Setting[str | None](
         None,
-        ('None or the name of a time zone, such as "Europe/Berlin"', _clean_time_zone),
+        kinds.time_zone(),
         "The time zone of schedules and of naive times; None is Django's TIME_ZONE.",
     )
     REGISTERED_CODECS = Setting[tuple[str, ...]](
         (),
-        _names("dotted paths of functions"),
+        kinds.names("dotted paths of functions"),
         "Functions without parameters, called once at start, that call "
         "djtasks.codec.register_type() for types of yours.",
     )

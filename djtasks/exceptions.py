@@ -37,7 +37,6 @@ with another import. Two names are Django's own classes, for convenience:
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -126,7 +125,7 @@ class Retry(TaskPredicate):
 
     def humanize(self) -> str:
         """Return ``"in 180s"`` or ``"at 2030-01-01 00:00:00+00:00"``."""
-        if isinstance(self.when, numbers.Number):
+        if isinstance(self.when, int | float):
             return f"in {self.when}s"
         return f"at {self.when}"
 
@@ -238,7 +237,7 @@ class InstanceGone(DecodeError):
         )
 
 
-class TimeoutError(TaskError):  # noqa: A001 - the public name is Celery's
+class TimeoutError(TaskError):
     """The result was not there in time. Not the builtin of the same name."""
 
 

@@ -149,7 +149,7 @@ class TaskSignal(Signal):
             )
         if sender is not None:
             sender = _connected_senders.setdefault(_identity(sender), sender)
-        super().connect(receiver, sender, weak, dispatch_uid)  # type: ignore[arg-type]
+        super().connect(receiver, sender, weak, dispatch_uid)
         return receiver
 
     def disconnect(
@@ -160,7 +160,7 @@ class TaskSignal(Signal):
     ) -> bool:
         """Undo a ``connect()`` with the same arguments; return whether there was one."""
         sender = self._connected(sender)
-        return super().disconnect(receiver, sender, dispatch_uid)  # type: ignore[arg-type]
+        return super().disconnect(receiver, sender, dispatch_uid)
 
     def emit(self, sender: object, **named: Any) -> None:
         """Call every receiver of ``sender``; log what they raise.
@@ -203,7 +203,7 @@ class TaskSignal(Signal):
 
     def _live_receivers(self, sender: object) -> tuple[list[Any], list[Any]]:
         # Every way of sending a signal passes here; receivers still get the sender itself.
-        return super()._live_receivers(self._connected(sender))  # type: ignore[misc,no-any-return]
+        return super()._live_receivers(self._connected(sender))
 
     @staticmethod
     def _connected(sender: object) -> object:

@@ -60,6 +60,7 @@ def read_instance(stored: list[Any]) -> Model:
         )
     try:
         # The base manager: a default manager that hides rows must not hide an argument.
-        return model._base_manager.using(alias).get(pk=pk)
+        instance: Model = model._base_manager.using(alias).get(pk=pk)
     except ObjectDoesNotExist:
         raise InstanceGone(model._meta.label, pk, alias) from None
+    return instance

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.db.utils import Error as DatabaseError
 from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 
@@ -209,7 +210,8 @@ def read(tag: Any, stored: Any) -> Any:
         )
     try:
         return reader(stored)
-    except DecodeError:
+    except (DecodeError, DatabaseError):
+        # Not the data's fault: a database that is away while an instance is fetched.
         raise
     except Exception as error:
         raise DecodeError(f"A stored {tag} cannot be read from {stored!r}: {error!r}.") from error
