@@ -121,6 +121,8 @@ class Retry(TaskPredicate):
         self.when = when
         self.is_eager = is_eager
         self.sig = sig
+        #: What goes back into the queue; set by ``Task.retry()`` for whoever runs the task.
+        self.plan: Any = None
         super().__init__(message, exc, when)
 
     def humanize(self) -> str:
