@@ -15,13 +15,13 @@ break a task or a worker. The one exception is ``setup_logging``, where an error
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, overload
 
 from asgiref.sync import async_to_sync
 from django.dispatch import Signal
-from django.utils.inspect import func_accepts_kwargs
 
 __all__ = [
     "TaskSignal",
@@ -76,6 +76,15 @@ def _identity(sender: object) -> Hashable:
     except TypeError:
         return id(sender)
     return sender
+
+
+def _accepts_keywords(receiver: Callable[..., Any]) -> bool:
+    # Django has such a function, but its cache would keep receivers that are held weakly.
+    try:
+        parameters = inspect.signature(receiver).parameters.values()
+    except ValueError:  # some builtins do not tell
+        return True
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
 
 class TaskSignal(Signal):
@@ -142,7 +151,7 @@ class TaskSignal(Signal):
             return decorate
         if not callable(receiver):
             raise TypeError(f"A receiver of {self.name} must be callable, not {receiver!r}.")
-        if not func_accepts_kwargs(receiver):
+        if not _accepts_keywords(receiver):
             raise ValueError(
                 f"The receiver {receiver!r} of {self.name} must accept **kwargs: more arguments "
                 "may be sent in later versions."
