@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from subprocess import DEVNULL
+from subprocess import DEVNULL, PIPE
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL = re.compile(r"py(\d)(\d+)-django(\d+)-pg(\d+)")
@@ -59,18 +59,17 @@ def has_python(version: str) -> bool:
 
 
 def switch_on_pyenv() -> None:
-    """Put all of pyenv's Pythons on PATH, newest release of each, if there is a pyenv."""
-    if os.environ.get("PYENV_VERSION") or not shutil.which("pyenv"):
+    """Put pyenv's Pythons on PATH, the newest release of each, if there is a pyenv."""
+    if not shutil.which("pyenv"):
         return
-    done = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True)
-    newest: dict[str, str] = {}
-    for version in done.stdout.split():
-        if match := re.fullmatch(r"(3\.\d+)\.(\d+)", version):
-            minor, patch = match.groups()
-            if int(newest.get(minor, ".-1").rpartition(".")[2]) < int(patch):
-                newest[minor] = version
-    if newest:
-        os.environ["PYENV_VERSION"] = ":".join(newest.values())
+    root = subprocess.run(["pyenv", "root"], stdout=PIPE, text=True).stdout.strip()
+    found = []
+    for python in Path(root, "versions").glob("3.*/bin/python"):
+        if match := re.fullmatch(r"3\.(\d+)\.(\d+)", python.parent.parent.name):
+            found.append((int(match[2]), str(python.parent)))
+    newest_first = [folder for _, folder in sorted(found, reverse=True)]
+    # Before the shims, which are no interpreters for tox.
+    os.environ["PATH"] = os.pathsep.join([*newest_first, os.environ["PATH"]])
 
 
 def cell_of_this_python() -> str:
@@ -84,7 +83,7 @@ def cell_of_this_python() -> str:
 
 def tox_output(*arguments: str) -> str:
     command = [sys.executable, "-m", "tox", *arguments]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=PIPE, text=True).stdout
 
 
 def main() -> int:
