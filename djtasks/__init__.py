@@ -1,3 +1,38 @@
-"""Background tasks for Django on PostgreSQL."""
+"""Background tasks for Django on PostgreSQL, with Celery's calling API.
+
+This module is safe to import before Django's settings and apps are loaded.
+"""
+
+from __future__ import annotations
+
+from djtasks import exceptions, signals, states
+from djtasks.app import app
+from djtasks.bulk import enqueue_many
+from djtasks.canvas.signature import Signature, signature, subtask
+from djtasks.current import current_task
+from djtasks.declare import shared_task
+from djtasks.eager import EagerResult
+from djtasks.joining import allow_join_result
+from djtasks.log import get_task_logger
+from djtasks.result import AsyncResult
+from djtasks.task import Task
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AsyncResult",
+    "EagerResult",
+    "Signature",
+    "Task",
+    "allow_join_result",
+    "app",
+    "current_task",
+    "enqueue_many",
+    "exceptions",
+    "get_task_logger",
+    "shared_task",
+    "signals",
+    "signature",
+    "states",
+    "subtask",
+]

@@ -1,0 +1,124 @@
+"""Enqueueing thousands of calls: one round trip for every thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from djtasks import calling
+from djtasks.canvas.signature import Signature
+from djtasks.conf import conf
+from djtasks.eager import apply_instead
+from djtasks.options import CALL_OPTIONS, unknown_call_option
+from djtasks.queue.enqueue import enqueue
+from djtasks.registry import registry
+from djtasks.signals import after_task_publish, before_task_publish
+from djtasks.task import Task
+
+if TYPE_CHECKING:
+    from djtasks.options import EnqueueMode
+    from djtasks.queue.message import NewMessage
+    from djtasks.result import AsyncResult
+
+BATCH = 1000
+"""Messages in one round trip."""
+
+Call = (
+    Signature[Any]
+    | tuple[Task[..., Any], Iterable[Any]]
+    | tuple[Task[..., Any], Iterable[Any], Mapping[str, Any] | None]
+    | tuple[Task[..., Any], Iterable[Any], Mapping[str, Any] | None, Mapping[str, Any] | None]
+)
+
+
+def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
+    """Enqueue many calls, and return their results in the same order.
+
+    Each call is a signature, or a tuple of a task (or its name) and its args, optionally followed
+    by its kwargs and a mapping of the options of ``apply_async``. They are read and written a
+    thousand at a time, so an iterator of any length is never in memory as a whole (its results
+    are, at some 150 bytes each). Calls with ``enqueue="on_commit"`` are written after the others
+    of their thousand, when the transaction commits.
+
+    Everything that is checked for a single call is checked here, and raises the same. What was
+    written before an error stays, unless the caller's transaction is rolled back: put the call
+    into ``transaction.atomic()`` for all or nothing. In a task, these calls are no ``children``.
+    """
+    if conf.TASK_ALWAYS_EAGER or before_task_publish.receivers or after_task_publish.receivers:
+        return [_one_by_one(call) for call in calls]
+    results: list[AsyncResult[Any]] = []
+    batches: dict[EnqueueMode, list[NewMessage]] = {"transaction": [], "on_commit": []}
+    gathered = 0
+    for call in calls:
+        name, task, args, kwargs, options = _parts(call)
+        message = calling.build(name, task, args, kwargs, options)
+        result = calling.handle_of(message, task, options)
+        results.append(result)
+        if calling.goes_to_queue(name, args, kwargs, options, result):
+            batches[calling.mode_of(name, task, options)].append(message)
+            gathered += 1
+            if gathered == BATCH:
+                _write(batches)
+                gathered = 0
+    _write(batches)
+    return results
+
+
+def _write(batches: dict[EnqueueMode, list[NewMessage]]) -> None:
+    for mode, messages in batches.items():
+        if messages:
+            enqueue(messages, mode=mode)
+            # A new list: what waits for a commit may hold on to this one.
+            batches[mode] = []
+
+
+def _parts(call: Any) -> tuple[str, Task[..., Any] | None, Any, Any, Mapping[str, Any]]:
+    """Name, task, args, kwargs and options of a call, checked as those of a single one."""
+    args: Any = ()
+    kwargs: Any = None
+    options: Mapping[str, Any] | None = None
+    if isinstance(call, Signature):
+        target: Any = call.task
+        args, kwargs, options = call.args, call.kwargs, call.options
+    elif isinstance(call, (tuple, list)) and 1 <= len(call) <= 4:
+        target, *rest = call
+        if rest:
+            args = rest[0]
+            if len(rest) > 1:
+                kwargs = rest[1]
+                if len(rest) > 2:
+                    options = rest[2]
+    else:
+        raise TypeError(
+            f"enqueue_many() takes signatures and tuples of (task, args, kwargs, options), not "
+            f"{call!r}."
+        )
+    if isinstance(target, str):
+        name, task = target, registry.get(target)
+    elif isinstance(target, Task):
+        name, task = target.name, target
+    else:
+        raise TypeError(f"enqueue_many(): {target!r} is neither a task nor the name of one.")
+    if args is None:
+        args = ()
+    if kwargs is None:
+        kwargs = {}
+    if task is None:
+        calling.check_arguments(name, args, kwargs)
+    else:
+        task.check_call(args, kwargs)
+        if task.dump_pydantic_arguments is not None:
+            args, kwargs = task.dump_pydantic_arguments(args, kwargs)
+    if not options:
+        return name, task, args, kwargs, calling.NO_OPTIONS
+    if not CALL_OPTIONS.issuperset(options):
+        unknown = next(option for option in options if option not in CALL_OPTIONS)
+        raise unknown_call_option(f"enqueue_many(), in a call of {name},", unknown)
+    return name, task, args, kwargs, options
+
+
+def _one_by_one(call: Call) -> AsyncResult[Any]:
+    name, task, args, kwargs, options = _parts(call)
+    if conf.TASK_ALWAYS_EAGER and task is not None:
+        return apply_instead(task, args, kwargs, options)
+    return calling.send(name, task, args, kwargs, {**options, "add_to_parent": False})

@@ -1,0 +1,1 @@
+"""What works with other packages, each where that package is installed."""
