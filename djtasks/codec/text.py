@@ -46,7 +46,7 @@ def check_size(json_text: str, what: str) -> None:
         size = len(json_text.encode())
     if size > limit:
         raise PayloadTooLarge(
-            f"{what[:1].upper()}{what[1:]} take {size:,} bytes as JSON, more than the {limit:,} "
-            "bytes of the setting MAX_PAYLOAD. Store the data in a table or a file and pass its "
-            "key, or raise MAX_PAYLOAD in settings.DJTASKS."
+            f"Cannot store {what}: {size:,} bytes as JSON are more than the {limit:,} bytes that "
+            "the setting MAX_PAYLOAD allows. Store the data in a table or a file and pass its key, "
+            "or raise DJTASKS['MAX_PAYLOAD']."
         )

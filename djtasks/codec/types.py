@@ -253,6 +253,10 @@ def register_type(
         taken = any(used == tag and other is not cls for other, used in _registered.items())
         if tag in _OWN_TAGS or taken:
             raise ValueError(f"The tag {tag!r} is in use for another type: choose another one.")
+    former = _registered.get(cls)
+    if former is not None:
+        del _READERS[former]
+    if tag is not None and decode is not None:
         _READERS[tag] = decode
     _replaced.setdefault(cls, _WRITERS.get(cls))
     _WRITERS[cls] = (tag, encode)
