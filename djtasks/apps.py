@@ -1,0 +1,22 @@
+"""The Django application: checks and the tasks of every installed app are loaded here."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class DjtasksConfig(AppConfig):
+    """djtasks as an installed application."""
+
+    name = "djtasks"
+    verbose_name = _("Background tasks")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks and import every installed app's ``tasks`` module."""
+        from djtasks import checks
+        from djtasks.app import app
+
+        checks.register()
+        app.autodiscover_tasks()

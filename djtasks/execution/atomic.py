@@ -1,0 +1,55 @@
+"""Tasks whose writes, result and acknowledgement are one transaction: exactly-once effects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, transaction
+
+from djtasks import states
+from djtasks.conf import conf
+from djtasks.exceptions import WorkerLostError
+from djtasks.execution.outcome import Disposal, Outcome
+from djtasks.queue.finish import end_here
+
+if TYPE_CHECKING:
+    from djtasks.execution.delivery import Delivery
+    from djtasks.execution.executor import Executor
+    from djtasks.execution.request import Context
+
+
+def run(
+    executor: Executor,
+    request: Context,
+    delivery: Delivery,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    began: float,
+) -> Outcome:
+    """Run the task's body and store its end in one transaction on the queue's database.
+
+    Whatever the body raises rolls its writes back and goes on to the caller. A message that was
+    given to another worker meanwhile is no longer ours to end: the writes are rolled back, and
+    the outcome says that nothing is to be stored.
+    """
+    place = executor.place
+    try:
+        with transaction.atomic(using=conf.DATABASE, durable=not place.shares_transaction):
+            retval = executor.call(request, args, kwargs)
+            outcome = executor.completed(request, retval, began)
+            if not end_here(
+                connections[conf.DATABASE], delivery, outcome, place.owner, place.hostname
+            ):
+                raise _GivenAwayError
+    except _GivenAwayError:
+        error = WorkerLostError(
+            "The message was given to another worker while the task ran; its writes were "
+            "rolled back."
+        )
+        return Outcome(Disposal.ENDED, states.REJECTED, retval=error, error=error)
+    outcome.disposal = Disposal.ENDED
+    return outcome
+
+
+class _GivenAwayError(Exception):
+    """The message is not this worker's any more."""

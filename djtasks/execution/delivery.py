@@ -1,0 +1,34 @@
+"""What the executor is given: one claimed message."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Delivery(NamedTuple):
+    """One claimed message, in the columns and the order of ``claim.sql``.
+
+    Plain values only, for it crosses from the parent to its children by ``marshal``: ids are
+    bytes, times are seconds since the epoch, ``payload`` and ``options`` are JSON texts.
+    ``deadline`` is when it expires on this machine's monotonic clock, ``unknown_for`` how many
+    seconds ago a worker first met it without knowing its task.
+    """
+
+    id: bytes
+    task: str
+    payload: str | None
+    options: str | None
+    queue: str
+    rank: int
+    seq: int
+    retries: int
+    deliveries: int
+    eta: float | None
+    expires: float | None
+    deadline: float | None
+    enqueued: float | None
+    unknown_for: float | None
+    custom_id: str | None
+    root_id: bytes | None
+    parent_id: bytes | None
+    payload_id: bytes | None

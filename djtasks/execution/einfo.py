@@ -1,0 +1,39 @@
+"""An exception with its traceback as text, as handlers and signals receive it."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from djtasks.codec import storable
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class ExceptionInfo:
+    """Celery's ``einfo``: ``exception``, ``type``, ``traceback`` (text) and ``tb``."""
+
+    __slots__ = ("exception", "tb", "traceback", "type")
+
+    def __init__(self, exception: BaseException, own_frames: int = 0) -> None:
+        """Describe ``exception``, leaving out the outermost ``own_frames`` frames."""
+        tb: TracebackType | None = exception.__traceback__
+        for _ in range(own_frames):
+            if tb is not None and tb.tb_next is not None:
+                tb = tb.tb_next
+        self.exception = exception
+        self.type = type(exception)
+        self.tb = tb
+        self.traceback = storable("".join(traceback.format_exception(self.type, exception, tb)))
+
+    def __str__(self) -> str:
+        return self.traceback
+
+    def __repr__(self) -> str:
+        return f"<ExceptionInfo: {self.exception!r}>"
+
+    def clear(self) -> None:
+        """Let go of what the frames hold, so that a failure does not keep memory."""
+        traceback.clear_frames(self.tb)
+        self.tb = None

@@ -1,0 +1,403 @@
+"""Runs one claimed message and says what became of it.
+
+The order of handlers and signals is Celery's; the state is stored by whoever takes the outcome,
+in the commit that ends the message.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from djtasks import signals, states
+from djtasks.codec import decode_call, encode_exception, encode_result
+from djtasks.exceptions import (
+    Ignore,
+    InvalidTaskError,
+    NotRegistered,
+    Reject,
+    Retry,
+    TaskRevokedError,
+    WorkerLostError,
+)
+from djtasks.execution import atomic, calls, lost, report
+from djtasks.execution.coroutines import run_coroutine
+from djtasks.execution.einfo import ExceptionInfo
+from djtasks.execution.limits import can_interrupt, soft_limit, within
+from djtasks.execution.outcome import Disposal, Outcome
+from djtasks.execution.request import HOSTNAME, Context, pop, push, uuid_text
+from djtasks.execution.retry import RetryPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from djtasks.execution.delivery import Delivery
+    from djtasks.task import Task
+
+logger = logging.getLogger("djtasks.worker")
+
+
+@dataclass(slots=True)
+class Place:
+    """Where tasks run: the worker's name, how coroutines are run, and limits for all of them.
+
+    Limits are in seconds; ``owner`` is the worker's id that fences what it stores;
+    ``shares_transaction`` says that tasks run inside a transaction of the caller's, as in tests.
+    """
+
+    hostname: str = HOSTNAME
+    coroutine: Callable[[Coroutine[Any, Any, Any]], Any] = run_coroutine
+    soft_time_limit: float | None = None
+    owner: int = 0
+    eager: bool = False
+    shares_transaction: bool = False
+
+
+class Executor:
+    """Runs messages of one task; what the task's options say is read once."""
+
+    def __init__(self, task: Task[..., Any], place: Place) -> None:
+        self.task = task
+        self.place = place
+        self.ignore_result = bool(task.option("ignore_result"))
+        self.store_errors = bool(task.option("store_errors_even_if_ignored"))
+        self.atomic = bool(task.option("atomic")) and not place.eager
+        self.track_started = bool(task.option("track_started"))
+        self.soft_time_limit = task.option("soft_time_limit") or place.soft_time_limit
+        self.autoretry_for: tuple[type[BaseException], ...] = tuple(task.option("autoretry_for"))
+        self.overrides = task.overrides
+        self.is_async = task.is_async
+        self.run = task.__call__ if "__call__" in task.overrides else task.run
+
+    def __call__(self, delivery: Delivery) -> Outcome:
+        """Run one message to its end."""
+        return self.run_request(Context.of_delivery(delivery, self.place.hostname), delivery)
+
+    def run_request(self, request: Context, delivery: Delivery) -> Outcome:
+        """Run one message whose request is made already."""
+        task = self.task
+        token = push(task, request)
+        began = time.perf_counter()
+        try:
+            try:
+                args, kwargs = decode_call(delivery.payload or "[[],{}]")
+                request.args = args
+                request.kwargs = kwargs
+                deadline = delivery.deadline
+                if deadline is not None and deadline <= time.monotonic():
+                    return self._expired(request)
+            except Exception as error:
+                request.args, request.kwargs = [], {}
+                return self._failed(request, error, began, own_frames=1)
+            return self._run(request, delivery, args, kwargs, began)
+        finally:
+            pop(token)
+
+    def lose(self, delivery: Delivery, error: BaseException, verdict: lost.Verdict) -> Outcome:
+        """Record what became of a message whose worker or child is gone, with its handlers."""
+        request = Context.of_delivery(delivery, self.place.hostname)
+        token = push(self.task, request)
+        began = time.perf_counter()
+        try:
+            try:
+                request.args, request.kwargs = decode_call(delivery.payload or "[[],{}]")
+            except Exception as decode_error:
+                request.args, request.kwargs = [], {}
+                error.__context__ = decode_error
+            if verdict is lost.Verdict.RETRY:
+                countdown = self.task.option("default_retry_delay")
+                retry = Retry(exc=error if isinstance(error, Exception) else None, when=countdown)
+                return self._retried(request, retry, RetryPlan(countdown=countdown), began)
+            return self._failed(request, error, began)
+        finally:
+            pop(token)
+
+    def _run(
+        self,
+        request: Context,
+        delivery: Delivery,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        began: float,
+    ) -> Outcome:
+        task = self.task
+        task_id = request.id
+        state: str | None = None
+        retval: Any = None
+        signals.task_prerun.emit(task, task_id=task_id, task=task, args=args, kwargs=kwargs)
+        try:
+            try:
+                if self.atomic:
+                    outcome = atomic.run(self, request, delivery, args, kwargs, began)
+                else:
+                    retval = self.call(request, args, kwargs)
+                    outcome = self.completed(request, retval, began)
+                retval = outcome.retval
+                if outcome.error is None:
+                    self._succeeded(request, outcome)
+            except Retry as retry:
+                outcome = self._retried(request, retry, calls.plan_of(task, retry), began)
+            except Ignore:
+                report.ignored(task, request)
+                state = states.IGNORED
+                return Outcome(Disposal.END, None)
+            except Reject as reject:
+                outcome = self._rejected(request, reject, began)
+            except (SystemExit, KeyboardInterrupt) as error:
+                outcome = self._exited(request, delivery, error, began)
+            except BaseException as error:
+                outcome = self._error(request, error, began)
+            state = outcome.state
+            if request.retry_plan is not None and outcome.disposal is Disposal.END:
+                # retry(throw=False): this run's own state is stored, and the message goes back.
+                outcome.disposal = Disposal.RETRY
+                outcome.again = calls.changes(task, request, request.retry_plan)
+            return outcome
+        finally:
+            signals.task_postrun.emit(
+                task,
+                task_id=task_id,
+                task=task,
+                args=args,
+                kwargs=kwargs,
+                retval=retval,
+                state=state,
+            )
+
+    def call(self, request: Context, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call the task's own code within its limits."""
+        task = self.task
+        if "before_start" in self.overrides:
+            task.before_start(request.id, args, kwargs)
+        limit = request.soft_time_limit or self.soft_time_limit
+        if self.is_async:
+            return self.place.coroutine(within(self.run(*args, **kwargs), limit))
+        if limit is None or self.place.eager or not can_interrupt():
+            return self.run(*args, **kwargs)
+        with soft_limit(limit):
+            return self.run(*args, **kwargs)
+
+    def completed(self, request: Context, retval: Any, began: float) -> Outcome:
+        """The outcome of a run that returned: what it links to, and its result."""
+        task = self.task
+        messages = calls.follow(request, request.callbacks, retval) if request.callbacks else None
+        stored = not (self.ignore_result or request.ignore_result)
+        result = encode_result(retval, what=f"the result of task {task.name}") if stored else None
+        return Outcome(
+            Disposal.END,
+            states.SUCCESS if stored else None,
+            result=result,
+            runtime=time.perf_counter() - began,
+            children=calls.children_of(request),
+            retval=retval,
+            messages=messages,
+        )
+
+    def _succeeded(self, request: Context, outcome: Outcome) -> None:
+        task, retval, runtime = self.task, outcome.retval, outcome.runtime or 0.0
+        if "on_success" in self.overrides:
+            report.guard(task, "on_success", retval, request.id, request.args, request.kwargs)
+        signals.task_success.emit(task, result=retval, runtime=runtime)
+        report.succeeded(task, request, retval, runtime)
+        self._after_return(states.SUCCESS, retval, request)
+
+    def _error(self, request: Context, error: BaseException, began: float) -> Outcome:
+        task = self.task
+        if self.autoretry_for and isinstance(error, self.autoretry_for):
+            try:
+                calls.autoretry(task, request, error)
+            except Retry as retry:
+                return self._retried(request, retry, calls.plan_of(task, retry), began)
+            except BaseException as final:
+                error = final
+        return self._failed(request, error, began, own_frames=3)
+
+    def _failed(
+        self, request: Context, error: BaseException, began: float, own_frames: int = 0
+    ) -> Outcome:
+        task = self.task
+        einfo = ExceptionInfo(error, own_frames)
+        stored = self.store_errors or not (self.ignore_result or request.ignore_result)
+        messages = calls.errbacks(request, error, einfo) if request.errbacks else None
+        outcome = Outcome(
+            Disposal.END,
+            states.FAILURE if stored else None,
+            result=encode_exception(error) if stored else None,
+            traceback=einfo.traceback if stored else None,
+            exception=type(error).__qualname__,
+            runtime=time.perf_counter() - began,
+            children=calls.children_of(request),
+            retval=error,
+            error=error,
+            messages=messages,
+        )
+        args, kwargs = request.args, request.kwargs
+        if "on_failure" in self.overrides:
+            report.guard(task, "on_failure", error, request.id, args, kwargs, einfo)
+        signals.task_failure.emit(
+            task,
+            task_id=request.id,
+            exception=error,
+            args=args,
+            kwargs=kwargs,
+            traceback=einfo.tb,
+            einfo=einfo,
+        )
+        report.failed(task, request, error, einfo)
+        self._after_return(states.FAILURE, error, request)
+        if not self.place.eager:
+            einfo.clear()
+        return outcome
+
+    def _retried(
+        self, request: Context, retry: Retry, plan: RetryPlan, began: float
+    ) -> Outcome:
+        task = self.task
+        error = retry.exc if isinstance(retry.exc, BaseException) else retry
+        einfo = ExceptionInfo(error)
+        stored = not (self.ignore_result or request.ignore_result)
+        outcome = Outcome(
+            Disposal.RETRY,
+            states.RETRY if stored else None,
+            result=encode_exception(error) if stored else None,
+            traceback=einfo.traceback if stored else None,
+            exception=type(error).__qualname__,
+            runtime=time.perf_counter() - began,
+            children=calls.children_of(request),
+            retval=retry,
+            error=retry,
+            again=calls.changes(task, request, plan),
+        )
+        if "on_retry" in self.overrides:
+            report.guard(
+                task, "on_retry", retry.exc, request.id, request.args, request.kwargs, einfo
+            )
+        signals.task_retry.emit(task, request=request, reason=retry, einfo=einfo)
+        report.retried(task, request, retry)
+        if not self.place.eager:
+            einfo.clear()
+        return outcome
+
+    def _rejected(self, request: Context, reject: Reject, began: float) -> Outcome:
+        task = self.task
+        report.rejected(task, request, reject)
+        signals.task_rejected.emit(task, message=request, exc=reject)
+        if reject.requeue:
+            return Outcome(Disposal.RELEASE, None, lost_deliveries=1, retval=reject)
+        stored = self.store_errors or not (self.ignore_result or request.ignore_result)
+        einfo = ExceptionInfo(reject, own_frames=2)
+        signals.task_failure.emit(
+            task,
+            task_id=request.id,
+            exception=reject,
+            args=request.args,
+            kwargs=request.kwargs,
+            traceback=einfo.tb,
+            einfo=einfo,
+        )
+        return Outcome(
+            Disposal.END,
+            states.FAILURE if stored else None,
+            result=encode_exception(reject) if stored else None,
+            traceback=einfo.traceback,
+            exception="Reject",
+            runtime=time.perf_counter() - began,
+            retval=reject,
+            error=reject,
+        )
+
+    def _exited(
+        self, request: Context, delivery: Delivery, error: BaseException, began: float
+    ) -> Outcome:
+        """``sys.exit()`` in a task counts as the loss of its child, without losing the child."""
+        cause = WorkerLostError(f"The task left its worker with {error!r}.")
+        cause.__cause__ = error
+        verdict = lost.verdict_of_task(self.task, lost.Cause.CHILD, delivery)
+        match verdict:
+            case lost.Verdict.REDELIVER:
+                return Outcome(Disposal.RELEASE, None, lost_deliveries=1, retval=cause)
+            case lost.Verdict.RETRY:
+                countdown = self.task.option("default_retry_delay")
+                retry = Retry(exc=cause, when=countdown)
+                return self._retried(request, retry, RetryPlan(countdown=countdown), began)
+            case _:
+                return self._failed(request, cause, began)
+
+    def _expired(self, request: Context) -> Outcome:
+        task = self.task
+        error = TaskRevokedError("expired")
+        stored = self.store_errors or not (self.ignore_result or request.ignore_result)
+        report.revoked(task, request, "expired")
+        signals.task_revoked.emit(
+            task, request=request, terminated=False, signum=None, expired=True
+        )
+        return Outcome(
+            Disposal.END,
+            states.REVOKED if stored else None,
+            result=encode_exception(error) if stored else None,
+            exception="TaskRevokedError",
+            retval=error,
+            error=error,
+        )
+
+    def _after_return(self, state: str, retval: Any, request: Context) -> None:
+        if "after_return" in self.overrides:
+            report.guard(
+                self.task,
+                "after_return",
+                state,
+                retval,
+                request.id,
+                request.args,
+                request.kwargs,
+                None,
+            )
+
+
+def unknown(delivery: Delivery, hostname: str) -> Outcome:
+    """The outcome of a message whose task no worker has known for too long."""
+    error = NotRegistered(delivery.task)
+    request = Context.of_delivery(delivery, hostname)
+    report.unknown(request, error)
+    signals.task_unknown.emit(
+        None, message=request, exc=error, name=delivery.task, id=request.id
+    )
+    return Outcome(
+        Disposal.END,
+        states.FAILURE,
+        result=encode_exception(error),
+        exception="NotRegistered",
+        retval=error,
+        error=error,
+    )
+
+
+def broken(delivery: Delivery, error: Exception) -> Outcome:
+    """The outcome of a message that could not be run because of its row or of our own fault."""
+    cause = InvalidTaskError(
+        f"The message of task {delivery.task!r} cannot be run: {type(error).__name__}: {error}"
+    )
+    cause.__cause__ = error
+    einfo = ExceptionInfo(cause)
+    logger.error("%s\n%s", cause, einfo.traceback)
+    signals.task_internal_error.emit(
+        None,
+        task_id=uuid_text(delivery.id),
+        args=[],
+        kwargs={},
+        request=None,
+        exception=cause,
+        traceback=einfo.tb,
+        einfo=einfo,
+    )
+    return Outcome(
+        Disposal.END,
+        states.FAILURE,
+        result=encode_exception(cause),
+        traceback=einfo.traceback,
+        exception="InvalidTaskError",
+        retval=cause,
+        error=cause,
+    )

@@ -1,0 +1,1 @@
+"""All SQL on the hot tables: enqueue, claim, finish, promote, rescue, wake."""

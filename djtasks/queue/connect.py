@@ -1,0 +1,42 @@
+"""Connections of our own beside Django's: for workers and for those who wait for results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from djtasks.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+# Django's own adaptation of the connection, which has no meaning for a plain psycopg one.
+_DJANGO_ONLY = ("context", "cursor_factory", "prepare_threshold", "pool", "server_side_binding")
+
+
+def parameters(alias: str) -> dict[str, Any]:
+    """The keyword arguments with which psycopg opens a connection to Django's database ``alias``.
+
+    Raises :class:`ImproperlyConfigured` if that database is not PostgreSQL.
+    """
+    connection = connections[alias]
+    if connection.vendor != "postgresql":
+        raise ImproperlyConfigured(
+            f"The database {alias!r} is {connection.display_name}, but djtasks needs PostgreSQL. "
+            f"Point DJTASKS['DATABASE'] at a PostgreSQL database of DATABASES."
+        )
+    params = dict(connection.get_connection_params())
+    for name in _DJANGO_ONLY:
+        params.pop(name, None)
+    params.pop("isolation_level", None)
+    return params
+
+
+def is_pooled(connection: Connection[Any], backend_pid: int) -> bool:
+    """Whether a pooler such as PgBouncer stands between this connection and the server.
+
+    A pooler answers the start of the connection with a key of its own, so that the process id
+    in it is not the one that the server gives.
+    """
+    return connection.info.backend_pid != backend_pid

@@ -1,0 +1,247 @@
+"""Putting messages into the queue: in the caller's transaction, or when it commits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+
+from djtasks.conf import conf
+from djtasks.exceptions import DuplicateTaskId
+from djtasks.queue.sql import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from djtasks.queue.message import NewMessage
+
+Mode = Literal["transaction", "on_commit"]
+
+INSERT_ONE = load("insert_one")
+INSERT_MANY = load("insert_many")
+INSERT_PAYLOAD = load("insert_payload")
+WAKE = load("wake")
+
+
+class Collector(Protocol):
+    """Somebody who takes messages instead of the database."""
+
+    def __call__(self, messages: Sequence[NewMessage]) -> None:
+        """Take the messages of one call."""
+
+
+_collector: ContextVar[Collector | None] = ContextVar("djtasks_collector", default=None)
+
+
+@contextmanager
+def collecting(collector: Collector) -> Iterator[None]:
+    """Within the block every enqueued message goes to ``collector`` and not to the database."""
+    token = _collector.set(collector)
+    try:
+        yield
+    finally:
+        _collector.reset(token)
+
+
+def enqueue(messages: Sequence[NewMessage], *, mode: Mode, using: str | None = None) -> None:
+    """Enqueue messages of one call.
+
+    With ``mode="transaction"`` the rows are written in the transaction that is open on the
+    queue's database; with ``"on_commit"``, or where the open transaction is on another database,
+    when that transaction commits, all of them in one statement. Idle workers are woken after
+    the commit. ``using`` is the queue's database; by default the setting ``DATABASE``.
+
+    Raises :class:`DuplicateTaskId` if a task id that the caller chose is queued or running; the
+    caller's transaction stays usable.
+    """
+    if not messages:
+        return
+    collector = _collector.get()
+    if collector is not None:
+        collector(messages)
+        return
+    alias = using or conf.DATABASE
+    connection = connections[alias]
+    if connection.in_atomic_block:
+        if mode == "on_commit":
+            _on_commit(connection, Deferred, alias).add(messages)
+            return
+        if len(messages) == 1:
+            insert(connection, messages)
+        else:
+            # All or none: a taken id among many must not leave the others behind.
+            with transaction.atomic(using=alias):
+                insert(connection, messages)
+        _on_commit(connection, Wake, alias).add(messages)
+        return
+    elsewhere = _open_transaction()
+    if elsewhere is not None:
+        _on_commit(elsewhere, Deferred, alias).add(messages)
+        return
+    _insert_and_wake(connection, messages)
+
+
+def insert(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> None:
+    """Write the rows on this connection, in one statement.
+
+    Raises :class:`DuplicateTaskId` naming the first id that is taken.
+    """
+    with connection.cursor() as cursor:
+        if len(messages) == 1:
+            message = messages[0]
+            payload_id = message.split_payload()
+            if payload_id is not None:
+                cursor.execute(INSERT_PAYLOAD, (payload_id, message.payload))
+            cursor.execute(INSERT_ONE, message.as_row(payload_id))
+        else:
+            rows = []
+            large = []
+            for message in messages:
+                payload_id = message.split_payload()
+                if payload_id is not None:
+                    large.append((payload_id, message.payload))
+                rows.append(message.as_json(payload_id))
+            if large:
+                cursor.executemany(INSERT_PAYLOAD, large)
+            cursor.execute(INSERT_MANY, (f"[{','.join(rows)}]",))
+        if cursor.rowcount != len(messages):
+            raise _duplicate(cursor, messages)
+
+
+def wake_workers(connection: BaseDatabaseWrapper, channels: dict[str, set[str]]) -> None:
+    """Notify the idle workers that serve one of these queues, by channel."""
+    with connection.cursor() as cursor:
+        for channel, queues in channels.items():
+            cursor.execute(WAKE, (channel, sorted(queues)))
+
+
+def channels_of(messages: Sequence[NewMessage]) -> dict[str, set[str]]:
+    """Which queues are to be told of on which channel: of ready messages, or of later ones."""
+    channels: dict[str, set[str]] = {}
+    for message in messages:
+        channel = "djtasks_wake" if message.eta is None else "djtasks_due"
+        channels.setdefault(channel, set()).add(message.queue)
+    return channels
+
+
+def flush_deferred(using: str | None = None) -> int:
+    """Write what waits for the commit of a transaction now; returns the number of messages.
+
+    For tests that run inside a transaction which is never committed.
+    """
+    count = 0
+    for connection in connections.all(initialized_only=True):
+        for _sids, callback, *_rest in connection.run_on_commit:
+            if isinstance(callback, Deferred) and callback.alias == (using or conf.DATABASE):
+                count += callback.flush()
+    return count
+
+
+class Deferred:
+    """Messages that are inserted when the transaction commits, in one statement."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.messages: list[NewMessage] = []
+
+    def add(self, messages: Sequence[NewMessage]) -> None:
+        """Remember messages until the commit."""
+        self.messages.extend(messages)
+
+    def flush(self) -> int:
+        """Insert what has gathered; returns the number of messages."""
+        messages, self.messages = self.messages, []
+        if messages:
+            connection = connections[self.alias]
+            if connection.in_atomic_block:
+                insert(connection, messages)
+            else:
+                _insert_and_wake(connection, messages)
+        return len(messages)
+
+    def __call__(self) -> None:
+        """Run by Django after the commit."""
+        self.flush()
+
+
+class Wake:
+    """Workers to wake when the transaction commits: once for each queue."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self.channels: dict[str, set[str]] = {}
+
+    def add(self, messages: Sequence[NewMessage]) -> None:
+        """Remember whom these messages concern."""
+        for channel, queues in channels_of(messages).items():
+            self.channels.setdefault(channel, set()).update(queues)
+
+    def __call__(self) -> None:
+        """Run by Django after the commit."""
+        wake_workers(connections[self.alias], self.channels)
+
+
+Hook = TypeVar("Hook", Deferred, Wake)
+
+
+def _on_commit(
+    connection: BaseDatabaseWrapper, kind: type[Hook], alias: str
+) -> Hook:
+    """The transaction's own hook of this kind, made on first use.
+
+    It is looked up in Django's list and kept nowhere else, so that it lives and dies with its
+    savepoint: a rollback to the savepoint takes the hook, and with it its messages, away.
+    """
+    sids = set(connection.savepoint_ids)
+    for known_sids, callback, *_rest in reversed(connection.run_on_commit):
+        if type(callback) is kind and callback.alias == alias and known_sids == sids:
+            return callback
+    hook = kind(alias)
+    transaction.on_commit(hook, using=connection.alias)
+    return hook
+
+
+def _open_transaction() -> BaseDatabaseWrapper | None:
+    """The connection to another database whose transaction the caller has open, if any."""
+    opened = [c for c in connections.all(initialized_only=True) if c.in_atomic_block]
+    for connection in opened:
+        if connection.alias == DEFAULT_DB_ALIAS:
+            return connection
+    return opened[0] if opened else None
+
+
+def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> None:
+    if connection.get_autocommit():
+        large = any(len(message.payload) > conf.INLINE_PAYLOAD for message in messages)
+        if large or len(messages) > 1:
+            with transaction.atomic(using=connection.alias):
+                insert(connection, messages)
+        else:
+            insert(connection, messages)
+        wake_workers(connection, channels_of(messages))
+    else:
+        # Autocommit is off and the caller commits by hand: no hook tells when, so workers find
+        # the messages by themselves, at their next look.
+        insert(connection, messages)
+
+
+def _duplicate(cursor: Any, messages: Sequence[NewMessage]) -> DuplicateTaskId:
+    cursor.execute(
+        "SELECT id FROM djtasks_message WHERE id = ANY (%s)", ([m.id for m in messages],)
+    )
+    queued = {row[0] for row in cursor.fetchall()}
+    # One that is given twice in the same call is in no row yet when it is alone.
+    counts = Counter(message.id for message in messages)
+    taken = next(
+        (m for m in messages if counts[m.id] > 1 or (m.id in queued and m.custom_id)),
+        next((m for m in messages if m.id in queued), messages[0]),
+    )
+    return DuplicateTaskId(
+        f"Task id {taken.custom_id or taken.id!s} is taken: a task with this id is queued or "
+        f"running. Wait for it, revoke it, or call {taken.task} with another task_id."
+    )

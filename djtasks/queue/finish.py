@@ -1,0 +1,178 @@
+"""Writing outcomes: ends, retries and releases of many messages, in a fixed order.
+
+The statements of one batch run in one transaction, first what ended tasks asked for, then the
+ends; each takes its rows by primary key and touches only messages of one owner, so that two
+batches never wait for each other.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from djtasks.codec import encode_exception, storable
+from djtasks.exceptions import BackendError
+from djtasks.execution.outcome import Disposal
+from djtasks.queue.sql import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from djtasks.execution.delivery import Delivery
+    from djtasks.execution.outcome import Outcome
+
+FINISH = load("finish")
+RETRY = load("retry")
+RELEASE = load("release")
+INSERT_LINKED = load("insert_linked")
+DROP_PAYLOADS = load("drop_payloads")
+TELL_WAITERS = load("tell_waiters")
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def members(outcome: Outcome) -> str:
+    """The members of an outcome's JSON object, without its braces and its message's id.
+
+    Results and arguments are JSON texts already and are put in as they are.
+    """
+    disposal = outcome.disposal
+    if disposal is Disposal.RELEASE:
+        return f'"deliveries":{outcome.lost_deliveries},"delay":{outcome.delay}'
+    parts = [f'"runtime":{outcome.runtime or 0.0}']
+    if outcome.state is not None:
+        parts.append(f'"state":{_dumps(outcome.state)}')
+        if outcome.result is not None:
+            parts.append(f'"result":{outcome.result}')
+        if outcome.traceback is not None:
+            parts.append(f'"traceback":{_dumps(outcome.traceback)}')
+        if outcome.exception is not None:
+            parts.append(f'"exception":{_dumps(outcome.exception)}')
+        if outcome.children is not None:
+            parts.append(f'"children":{outcome.children}')
+    if disposal is Disposal.RETRY:
+        again = dict(outcome.again or {})
+        payload = again.pop("payload", None)
+        if payload is not None:
+            parts.append(f'"payload":{payload}')
+        parts.append(_dumps(again)[1:-1])
+    return ",".join(parts)
+
+
+def linked_members(outcome: Outcome) -> list[str]:
+    """What the task asked to be enqueued with its end, as JSON members without their cause."""
+    return [message.as_json()[1:-1] for message in outcome.messages or ()]
+
+
+class Entry(NamedTuple):
+    """One outcome in a batch: ``key`` is the message's id in hexadecimal digits."""
+
+    disposal: int
+    key: str
+    owner: int
+    members: str
+    linked: list[str] | None
+    payload_id: bytes | None
+
+
+class Batch:
+    """Outcomes that are written together."""
+
+    __slots__ = ("entries",)
+
+    def __init__(self, entries: list[Entry] | None = None) -> None:
+        self.entries: list[Entry] = entries or []
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def add(
+        self,
+        disposal: int,
+        delivery: Delivery | tuple[Any, ...],
+        owner: int,
+        members: str,
+        linked: list[str] | None = None,
+    ) -> None:
+        """Add the outcome of one delivery; ``members`` as :func:`members` makes them."""
+        self.entries.append(
+            Entry(disposal, delivery[0].hex(), owner, members, linked, delivery[17])
+        )
+
+    def add_outcome(self, delivery: Delivery, owner: int, outcome: Outcome) -> None:
+        """Add an outcome of this process."""
+        self.add(outcome.disposal, delivery, owner, members(outcome), linked_members(outcome))
+
+    def ended_ids(self) -> list[str]:
+        """The ids of the tasks that end with this batch."""
+        ends = (Disposal.END, Disposal.ENDED)
+        return [entry.key for entry in self.entries if entry.disposal in ends]
+
+    def statements(self, hostname: str) -> Iterator[tuple[str, dict[str, Any], int]]:
+        """The statements of this batch with their parameters, and how many rows each is to hit.
+
+        Zero where the number says nothing. Fewer rows than that: some messages were given to
+        another worker meanwhile, and their outcomes are not this worker's to write.
+        """
+        ended, retried, released, linked, dropped = [], [], [], [], []
+        for disposal, key, owner, text, links, payload_id in self.entries:
+            if disposal == 0:
+                ended.append(f'{{"id":"{key}","owner":{owner},{text}}}')
+                if payload_id is not None and '"state":' not in text:
+                    dropped.append(payload_id.hex())
+            elif disposal == 1:
+                retried.append(f'{{"id":"{key}","owner":{owner},{text}}}')
+            elif disposal == 2:
+                released.append(f'{{"id":"{key}","owner":{owner},{text}}}')
+            if links and disposal != 3:
+                linked += [f'{{"cause":"{key}","owner":{owner},{one}}}' for one in links]
+        if linked:
+            yield INSERT_LINKED, {"messages": _array(linked)}, 0
+        if ended:
+            yield FINISH, {"outcomes": _array(ended), "hostname": hostname}, len(ended)
+        if retried:
+            yield RETRY, {"outcomes": _array(retried), "hostname": hostname}, len(retried)
+        if released:
+            yield RELEASE, {"outcomes": _array(released)}, 0
+        if dropped:
+            yield DROP_PAYLOADS, {"ids": dropped}, 0
+
+
+def unstorable(entry: Entry, error: Exception) -> Entry:
+    """What is stored instead of an outcome that the database does not take."""
+    reason = BackendError(
+        f"The outcome of the task could not be stored: {storable(str(error))}. The task did run."
+    )
+    text = (
+        f'"runtime":0.0,"state":"FAILURE","result":{encode_exception(reason)},'
+        f'"traceback":{_dumps(str(reason))},"exception":"BackendError"'
+    )
+    return entry._replace(disposal=int(Disposal.END), members=text, linked=None)
+
+
+def _array(items: list[str]) -> str:
+    return f"[{','.join(items)}]"
+
+
+def end_here(
+    connection: BaseDatabaseWrapper,
+    delivery: Delivery,
+    outcome: Outcome,
+    owner: int,
+    hostname: str,
+) -> bool:
+    """Write one outcome on Django's connection, in the transaction that is open there.
+
+    Returns whether the message was still ``owner``'s to end.
+    """
+    batch = Batch()
+    batch.add_outcome(delivery, owner, outcome)
+    ours = True
+    with connection.cursor() as cursor:
+        for statement, params, expected in batch.statements(hostname):
+            cursor.execute(statement, params)
+            if expected:
+                ours = ours and cursor.fetchone()[0] == expected
+    return ours

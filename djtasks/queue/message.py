@@ -1,0 +1,91 @@
+"""A message that is about to be enqueued."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from djtasks.conf import conf
+from djtasks.ids import new_id
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+
+@dataclass(slots=True)
+class NewMessage:
+    """What one call of a task puts into the queue.
+
+    ``payload`` is the JSON text of ``[args, kwargs]``; ``options`` holds only what is set, as
+    values that JSON knows: headers, timelimit, ignore_result, shadow, argsrepr, kwargsrepr,
+    link, link_error, track_started. ``priority``: larger runs first.
+    """
+
+    id: UUID
+    task: str
+    payload: str
+    queue: str
+    priority: int = 0
+    eta: datetime | None = None
+    expires: datetime | None = None
+    retries: int = 0
+    custom_id: str | None = None
+    root_id: UUID | None = None
+    parent_id: UUID | None = None
+    options: dict[str, Any] | None = None
+
+    def as_row(self, payload_id: UUID | None = None) -> tuple[Any, ...]:
+        """The parameters of ``insert_one.sql``; with ``payload_id`` the arguments stay out."""
+        eta = self.eta
+        options = self.options
+        return (
+            self.id,
+            self.task,
+            self.payload if payload_id is None else None,
+            payload_id,
+            self.queue,
+            -self.priority,
+            eta,
+            eta,
+            self.expires,
+            self.retries,
+            self.custom_id,
+            self.root_id,
+            self.parent_id,
+            None if options is None else json.dumps(options, separators=(",", ":")),
+        )
+
+    def as_json(self, payload_id: UUID | None = None, **extra: str | int) -> str:
+        """One element of the array that ``insert_many.sql`` reads.
+
+        The payload is JSON already and is put in as it is, never encoded twice.
+        """
+        fields: dict[str, Any] = {"task": self.task, "queue": self.queue, **extra}
+        if payload_id is not None:
+            fields["payload_id"] = str(payload_id)
+        if self.priority:
+            fields["rank"] = -self.priority
+        if self.eta is not None:
+            fields["eta"] = self.eta.isoformat()
+        if self.expires is not None:
+            fields["expires"] = self.expires.isoformat()
+        if self.retries:
+            fields["retries"] = self.retries
+        if self.custom_id is not None:
+            fields["custom_id"] = self.custom_id
+        if self.root_id is not None:
+            fields["root_id"] = str(self.root_id)
+        if self.parent_id is not None:
+            fields["parent_id"] = str(self.parent_id)
+        if self.options is not None:
+            fields["options"] = self.options
+        head = f'{{"id":"{self.id}",'
+        if payload_id is None:
+            head += f'"payload":{self.payload},'
+        return head + json.dumps(fields, separators=(",", ":"))[1:]
+
+    def split_payload(self) -> UUID | None:
+        """A key for the arguments if they are too large to travel with the message."""
+        return new_id() if len(self.payload) > conf.INLINE_PAYLOAD else None

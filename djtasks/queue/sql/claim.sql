@@ -1,0 +1,50 @@
+-- Claim up to {limit} ready messages, from a remembered position in each queue onward.
+-- Plan: Tid Scan on djtasks_message, its list made by Limit > Nested Loop > LockRows >
+-- Index Scan using djtasks_message_ready (queue = …, ROW(rank, seq) > …), one range for each
+-- queue; no Sort, no Seq Scan. `queue = ANY(…) ORDER BY …` would sort the whole backlog.
+-- The position lets a claim begin behind the dead entries of everything that was done since the
+-- oldest open snapshot: without it the same claim took 136 us a task there instead of 11.
+-- UPDATE … RETURNING gives rows in no order: the caller sorts them by (rank, seq).
+WITH claimed AS (
+    UPDATE djtasks_message
+    SET worker_id = %(worker)s, started_at = now()
+    WHERE ctid = ANY (ARRAY(
+        SELECT ready.ctid
+        FROM unnest(%(queues)s::text[], %(ranks)s::int[], %(seqs)s::bigint[])
+            AS position (queue, rank, seq)
+        CROSS JOIN LATERAL (
+            SELECT m.ctid
+            FROM djtasks_message m
+            WHERE m.state = 0
+              AND m.queue = position.queue
+              AND (m.rank, m.seq) > (position.rank, position.seq)
+              AND m.worker_id IS NULL
+            ORDER BY m.rank, m.seq
+            LIMIT %(limit)s
+            FOR UPDATE SKIP LOCKED
+        ) AS ready
+        LIMIT %(limit)s
+    ))
+    RETURNING id, task, payload, payload_id, options, queue, rank, seq, retries, deliveries,
+              eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id
+)
+SELECT c.id,
+       c.task,
+       coalesce(c.payload, p.body) AS payload,
+       c.options,
+       c.queue,
+       c.rank,
+       c.seq,
+       c.retries,
+       c.deliveries,
+       extract(epoch FROM c.eta)::float8 AS eta,
+       extract(epoch FROM c.expires)::float8 AS expires,
+       extract(epoch FROM c.expires - now())::float8 AS expires_in,
+       extract(epoch FROM c.enqueued_at)::float8 AS enqueued,
+       extract(epoch FROM now() - c.unknown_since)::float8 AS unknown_for,
+       c.custom_id,
+       c.root_id,
+       c.parent_id,
+       c.payload_id
+FROM claimed c
+LEFT JOIN djtasks_payload p ON p.id = c.payload_id

@@ -1,0 +1,19 @@
+-- Delete a small batch of results that have expired, with their large arguments.
+-- Plan: Limit > Index Scan using djtasks_taskresult_done.
+WITH old AS (
+    SELECT id
+    FROM djtasks_taskresult
+    WHERE date_done < now() - make_interval(secs => %(age)s)
+    ORDER BY date_done
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM djtasks_taskresult r USING old
+    WHERE r.id = old.id
+    RETURNING r.id, r.payload_id
+), dropped AS (
+    DELETE FROM djtasks_payload p USING gone
+    WHERE p.id = gone.payload_id
+      AND NOT EXISTS (SELECT FROM djtasks_message m WHERE m.payload_id = p.id AND m.id = gone.id)
+)
+SELECT count(*) FROM gone

@@ -1,0 +1,160 @@
+"""Waiting for tasks to end: by notification, or by polling where a pooler forbids that.
+
+A waiter leaves a row, then looks at the state, then sleeps; a worker commits an end, then looks
+for such rows and notifies. One of the two always sees the other.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from djtasks.conf import conf
+from djtasks.queue.connect import is_pooled, parameters
+from djtasks.queue.sql import load
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from types import TracebackType
+    from uuid import UUID
+
+logger = logging.getLogger("djtasks.result")
+
+WAIT = load("wait")
+STOP_WAITING = load("stop_waiting")
+
+KEPT = 4
+"""Listening connections that a process keeps open for the next wait."""
+
+KEPT_FOR = 60.0
+"""Seconds after which a connection that nobody used is closed instead of used again."""
+
+FIRST_POLL = 0.002
+"""Seconds before the second look where notifications are impossible; doubled each time."""
+
+LAST_POLL = 0.5
+"""The longest pause between two looks, in seconds, where notifications are impossible."""
+
+
+class Waiting:
+    """One wait for some tasks, as a context manager.
+
+    Entered before the state is looked at, so that no end goes unseen; ``pause()`` then sleeps
+    until one of the tasks may have ended.
+    """
+
+    def __init__(self, ids: Collection[UUID], *, using: str | None = None) -> None:
+        self._ids = list(ids)
+        self._alias = using or conf.DATABASE
+        self._line: Line | None = None
+        self._poll = FIRST_POLL
+
+    def __enter__(self) -> Waiting:
+        if conf.LISTEN is not False:
+            self._line = _take(self._alias)
+            if self._line is not None:
+                self._line.connection.execute(WAIT, (self._ids,))
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        line, self._line = self._line, None
+        if line is None:
+            return
+        try:
+            line.connection.execute(STOP_WAITING)
+        except psycopg.Error:
+            # The row goes with the next wait's clean-up; the wait itself is over.
+            logger.debug("A waiting connection was lost", exc_info=True)
+            line.connection.close()
+        else:
+            _give_back(line)
+
+    def pause(self, longest: float) -> None:
+        """Sleep until one of the tasks may have ended, at most ``longest`` seconds."""
+        line = self._line
+        if line is None:
+            time.sleep(max(0.0, min(longest, self._poll)))
+            self._poll = min(self._poll * 2, LAST_POLL)
+            return
+        try:
+            for _ in line.connection.notifies(timeout=max(0.0, longest), stop_after=1):
+                return
+        except psycopg.OperationalError:
+            logger.debug("A waiting connection was lost; polling instead", exc_info=True)
+            line.connection.close()
+            self._line = None
+
+    def is_visible(self, id: UUID) -> bool:
+        """Whether others can see this task's message or result: it is committed.
+
+        Without a connection of its own the wait cannot tell, and says yes.
+        """
+        if self._line is None:
+            return True
+        found = self._line.connection.execute(
+            "SELECT EXISTS (SELECT FROM djtasks_message WHERE id = %(id)s)"
+            " OR EXISTS (SELECT FROM djtasks_taskresult WHERE id = %(id)s)",
+            {"id": id},
+        ).fetchone()
+        return bool(found and found[0])
+
+
+class Line:
+    """A listening connection and when it was last used."""
+
+    def __init__(self, alias: str, connection: psycopg.Connection[Any]) -> None:
+        self.alias = alias
+        self.connection = connection
+        self.pid = os.getpid()
+        self.used = time.monotonic()
+
+
+_kept: list[Line] = []
+_guard = threading.Lock()
+
+
+def _take(alias: str) -> Line | None:
+    """A listening connection, kept or new; None where notifications cannot arrive."""
+    with _guard:
+        for line in [line for line in _kept if line.pid != os.getpid()]:
+            # After a fork the parent's connections must not be used, nor closed, from here.
+            _kept.remove(line)
+        for line in reversed(_kept):
+            if line.alias == alias:
+                _kept.remove(line)
+                if time.monotonic() - line.used < KEPT_FOR and not line.connection.broken:
+                    return line
+                line.connection.close()
+    connection = psycopg.connect(**parameters(alias), autocommit=True)
+    connection.prepare_threshold = None
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    pid = row[0] if row else 0
+    if conf.LISTEN is None and is_pooled(connection, pid):
+        connection.close()
+        return None
+    connection.execute(f"LISTEN djtasks_done_{pid:d}")
+    return Line(alias, connection)
+
+
+def _give_back(line: Line) -> None:
+    line.used = time.monotonic()
+    with _guard:
+        stale = [one for one in _kept if line.used - one.used > KEPT_FOR]
+        for one in stale:
+            _kept.remove(one)
+        if len(_kept) < KEPT:
+            _kept.append(line)
+        else:
+            stale.append(line)
+    for one in stale:
+        one.connection.close()

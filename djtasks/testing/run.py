@@ -1,0 +1,158 @@
+"""Running what is queued, in a test: on its own connection, inside its transaction too."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from djtasks import states
+from djtasks.conf import conf
+from djtasks.execution.eager import state_of
+from djtasks.execution.executor import Executor, Place, broken, unknown
+from djtasks.execution.outcome import Disposal
+from djtasks.execution.request import uuid_text
+from djtasks.queue.claim import CLAIM, START, deliveries
+from djtasks.queue.enqueue import flush_deferred
+from djtasks.queue.finish import Batch
+from djtasks.queue.sql import load
+from djtasks.registry import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from djtasks.execution.delivery import Delivery
+    from djtasks.execution.outcome import Outcome
+
+logger = logging.getLogger("djtasks.testing")
+
+PROMOTE = load("promote")
+READY_QUEUES = load("ready_queues")
+
+TEST_WORKER = -1
+"""The owner of what tests claim: no worker has this id, so none takes it for its own."""
+
+HOSTNAME = "run_tasks@test"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run of a task: its name and id, the state it ended in, and what came of it."""
+
+    name: str
+    task_id: str
+    state: str
+    result: Any
+    error: BaseException | None
+
+
+def run_tasks(
+    *,
+    queues: Iterable[str] | None = None,
+    scheduled: bool = False,
+    propagate: bool = False,
+    limit: int = 10_000,
+) -> list[Ran]:
+    """Run what is queued until nothing is left, in this thread and on this connection.
+
+    What the tasks enqueue is run too, and what waits for the commit of a transaction that a test
+    never commits. Messages go through the same statements and the same executor as in a worker,
+    each in the order that a worker would claim it in.
+
+    Args:
+        queues: only these; by default all.
+        scheduled: run messages that are not due as well, retries among them, without waiting.
+        propagate: raise the exception of the first task that fails.
+        limit: the most runs; more of them mean that a task enqueues itself for ever.
+
+    Returns:
+        One entry for each run, in order.
+
+    Raises:
+        RuntimeError: there was more to run than ``limit``.
+    """
+    chosen = None if queues is None else list(queues)
+    connection = connections[conf.DATABASE]
+    ran: list[Ran] = []
+    while True:
+        flush_deferred()
+        delivery = _claim(connection, chosen, scheduled)
+        if delivery is None:
+            return ran
+        if len(ran) >= limit:
+            raise RuntimeError(
+                f"run_tasks() stopped after {limit} runs, the last of {ran[-1].name}. Does a "
+                f"task enqueue or retry itself without end?"
+            )
+        outcome = _run(delivery, connection)
+        _store(connection, delivery, outcome)
+        error = outcome.error
+        ran.append(
+            Ran(
+                delivery.task,
+                delivery.custom_id or uuid_text(delivery.id),
+                state_of(outcome),
+                outcome.retval,
+                error,
+            )
+        )
+        if propagate and error is not None and state_of(outcome) in states.PROPAGATE_STATES:
+            raise error
+
+
+def _claim(
+    connection: BaseDatabaseWrapper, queues: list[str] | None, scheduled: bool
+) -> Delivery | None:
+    with connection.cursor() as cursor:
+        if scheduled:
+            cursor.execute(
+                "UPDATE djtasks_message SET eta = now() WHERE state = 1 AND eta > now()"
+            )
+        cursor.execute(PROMOTE)
+        if queues is None:
+            cursor.execute(READY_QUEUES)
+            queues = [row[0] for row in cursor.fetchall()]
+        cursor.execute(
+            CLAIM,
+            {
+                "worker": TEST_WORKER,
+                "limit": 1,
+                "queues": queues,
+                "ranks": [START[0]] * len(queues),
+                "seqs": [START[1]] * len(queues),
+            },
+        )
+        rows = [
+            tuple(getattr(value, "bytes", value) for value in row) for row in cursor.fetchall()
+        ]
+    claimed = deliveries(rows)
+    return claimed[0] if claimed else None
+
+
+def _run(delivery: Delivery, connection: BaseDatabaseWrapper) -> Outcome:
+    task = registry.get(delivery.task)
+    if task is None:
+        return unknown(delivery, HOSTNAME)
+    place = Place(
+        hostname=HOSTNAME,
+        owner=TEST_WORKER,
+        shares_transaction=connection.in_atomic_block,
+    )
+    try:
+        return Executor(task, place)(delivery)
+    except Exception as error:
+        return broken(delivery, error)
+
+
+def _store(connection: BaseDatabaseWrapper, delivery: Delivery, outcome: Outcome) -> None:
+    if outcome.disposal is Disposal.ENDED:
+        return
+    batch = Batch()
+    batch.add_outcome(delivery, TEST_WORKER, outcome)
+    with connection.cursor() as cursor:
+        for statement, params, _expected in batch.statements(HOSTNAME):
+            cursor.execute(statement, params)

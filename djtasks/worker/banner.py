@@ -1,0 +1,39 @@
+"""What a worker says of itself at its start."""
+
+from __future__ import annotations
+
+import platform
+from typing import TYPE_CHECKING
+
+import django
+
+from djtasks import __version__
+from djtasks.registry import registry
+
+if TYPE_CHECKING:
+    from djtasks.worker.options import WorkerOptions
+
+
+def banner(options: WorkerOptions, server_version: str, database: str, note: str = "") -> str:
+    """The text: version, database, queues, pool, concurrency, and the tasks it knows."""
+    queues = "all" if options.queues is None else ", ".join(options.queues)
+    if options.excluded_queues:
+        queues += f" but {', '.join(options.excluded_queues)}"
+    rows = {
+        "worker": options.hostname,
+        "database": f"{database} (PostgreSQL {server_version.split()[0]})",
+        "queues": queues,
+        "pool": f"{options.pool}, {options.concurrency} at once",
+    }
+    lines = [
+        f"djtasks {__version__} · Django {django.get_version()} · Python "
+        f"{platform.python_version()}",
+        "",
+        *(f"  {name:<10}{value}" for name, value in rows.items()),
+    ]
+    if note:
+        lines += ["", f"  {note}"]
+    names = sorted(registry)
+    lines += ["", "Tasks:" if names else "No tasks: no installed app has a tasks module."]
+    lines += [f"  . {name}" for name in names]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,36 @@
+"""The start of a fresh interpreter for the worker: ``python -m djtasks.worker.boot ROLE FD …``."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+
+def main(role: str, fds: list[int]) -> int:
+    """Set Django up and take up the role: ``forker`` or ``child``."""
+    if role == "spawner":
+        from djtasks.worker import forker
+
+        forker.run(socket.socket(fileno=fds[0]), "spawn")
+        return 0
+
+    import django
+
+    django.setup()
+    if role == "forker":
+        from djtasks.worker import forker
+
+        forker.run(socket.socket(fileno=fds[0]), "forkserver")
+        return 0
+    from djtasks.worker import child
+
+    return child.main(fds[0], fds[1])
+
+
+if __name__ == "__main__":
+    # Ended as a forked child is: nothing that was imported runs code at the exit of a child.
+    status = main(sys.argv[1], [int(fd) for fd in sys.argv[2:]])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,425 @@
+"""The children of one worker: what they hold, what they report, what becomes of the lost."""
+
+from __future__ import annotations
+
+import json
+import logging
+import select
+import signal
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from djtasks import signals
+from djtasks.codec import encode_exception
+from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
+from djtasks.execution.lost import EARLY, Acknowledgement, Cause, Verdict, verdict
+from djtasks.execution.outcome import Disposal
+from djtasks.registry import registry
+from djtasks.worker.board import Board
+from djtasks.worker.member import Assignment, Member
+from djtasks.worker.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.finish import Batch
+    from djtasks.worker.nursery import Nursery
+    from djtasks.worker.options import WorkerOptions
+
+logger = logging.getLogger("djtasks.worker")
+
+STUCK_AFTER = 0.05
+"""Seconds after which a running message is long, and what waits behind it is recalled."""
+
+RESTART_PAUSE = 1.0
+"""Seconds before a child is started again that ended before it was ready."""
+
+
+class Crew:
+    """Hands messages to the children and collects their outcomes.
+
+    Every message that was claimed is somewhere here: held by a child, or in hand. It leaves with
+    an outcome in the batch that is written next.
+    """
+
+    def __init__(self, options: WorkerOptions, nursery: Nursery | None) -> None:
+        self._options = options
+        self.nursery = nursery
+        self.pace = Pace(options.prefetch)
+        self.board = Board.create(options.processes * options.slots)
+        self.members: dict[int, Member] = {}
+        self.hand: deque[Assignment] = deque()
+        self.post_mortem: deque[Assignment] = deque()
+        self.owner = 0
+        self.begun = 0
+        self._restarts: dict[int, float] = {}
+        self._next_token = 1
+
+    # --- members ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start every child."""
+        for index in range(self._options.processes):
+            self._start(index)
+
+    def _start(self, index: int) -> None:
+        slots = self._options.slots
+        member = Member(index, range(index * slots, (index + 1) * slots))
+        for slot in member.slots:
+            self.board.end(slot)
+        options = self._options
+        member.send(
+            {
+                "hostname": options.hostname,
+                "owner": self.owner,
+                "pool": options.pool,
+                "slots": slots,
+                "first_slot": member.slots.start,
+                "board_slots": self.board.slots,
+                "soft_time_limit": options.soft_time_limit,
+                "max_tasks_per_child": options.max_tasks_per_child,
+                "max_memory_per_child": options.max_memory_per_child,
+                "loglevel": options.loglevel,
+            }
+        )
+        self.members[index] = member
+        signals.worker_before_create_process.emit(None)
+        if self.nursery is not None:
+            self.nursery.start(index, self.board.slots, member.theirs, self.board)
+            member.theirs.close()
+
+    def news(self, batch: Batch) -> None:
+        """Take what the forker tells: children that started and that ended."""
+        if self.nursery is None:
+            return
+        for what, index, pid, *rest in self.nursery.news():
+            member = self.members.get(index)
+            if member is None:
+                continue
+            if what == "started":
+                member.pid = pid
+            else:
+                self._ended(member, rest[0], batch)
+        if self.nursery.lost:
+            logger.error("The process that starts the children was lost; starting another")
+            for member in list(self.members.values()):
+                self._ended(member, -signal.SIGKILL, batch)
+            self.nursery.relaunch()
+
+    def restart_missing(self, now: float) -> None:
+        """Start the children again that ended, those that never became ready after a pause."""
+        for index, due in list(self._restarts.items()):
+            if due <= now and self.nursery is not None and not self.nursery.lost:
+                del self._restarts[index]
+                self._start(index)
+
+    def _ended(self, member: Member, status: int, batch: Batch) -> None:
+        self.collect_from(member, batch)
+        del self.members[member.index]
+        member.close()
+        running = {self.board.running(slot)[0] for slot in member.slots}
+        now = time.monotonic()
+        for token, assignment in member.held.items():
+            if token in running:
+                self._lost(token, assignment, member, status, batch)
+            else:
+                self.hand.append(assignment)
+        if member.ready or member.retiring:
+            self._restarts[member.index] = now
+        else:
+            logger.error("A child ended with status %s before it was ready", status)
+            self._restarts[member.index] = now + RESTART_PAUSE
+
+    def _lost(
+        self, token: int, assignment: Assignment, member: Member, status: int, batch: Batch
+    ) -> None:
+        """Decide on the message that a child was running when it ended."""
+        delivery = assignment.delivery
+        if member.killing is not None and member.killing[0] == token:
+            cause, kind, detail = Cause.TIME_LIMIT, "limit", member.killing[1]
+            text = f"Hard time limit ({detail}s) exceeded"
+        else:
+            cause, kind = Cause.CHILD, "lost"
+            text = f"Worker exited prematurely: {describe_status(status)} Job: {token}."
+            detail = text
+        logger.error("Task %s[%s]: %s", delivery.task, delivery.id.hex(), text)
+        if assignment.lost is not None:
+            # The child died while it recorded an earlier loss: record that without handlers.
+            self.fail(assignment, assignment.lost, batch)
+            return
+        self.settle(assignment, cause, (kind, detail), batch)
+
+    def settle(
+        self, assignment: Assignment, cause: Cause, why: tuple[str, Any], batch: Batch
+    ) -> None:
+        """Give a lost message back, or have a child record how it ended."""
+        delivery = assignment.delivery
+        decided = verdict(
+            acknowledgement(delivery.task), cause, delivery.deliveries, delivery.retries
+        )
+        if decided is Verdict.REDELIVER:
+            counted = 0 if cause is Cause.STOPPED else 1
+            batch.add(
+                Disposal.RELEASE,
+                delivery,
+                assignment.owner,
+                f'"deliveries":{counted},"delay":0',
+            )
+        else:
+            self.post_mortem.append(assignment._replace(lost=(decided.value, *why)))
+
+    def fail(self, assignment: Assignment, lost: tuple[str, str, Any], batch: Batch) -> None:
+        """Record a loss as FAILURE without running any handler of the task."""
+        _verdict, kind, detail = lost
+        error = TimeLimitExceeded(detail) if kind == "limit" else WorkerLostError(detail)
+        batch.add(
+            Disposal.END,
+            assignment.delivery,
+            assignment.owner,
+            f'"runtime":0.0,"state":"FAILURE","result":{encode_exception(error)},'
+            f'"traceback":{json.dumps(f"{type(error).__name__}: {error}")},'
+            f'"exception":"{type(error).__name__}"',
+        )
+
+    # --- handing out -----------------------------------------------------------------------
+
+    def room(self) -> int:
+        """How many messages more the children can be given."""
+        ahead = self.pace.ahead()
+        total = 0
+        for member in self.members.values():
+            if member.ready and not member.retiring and member.recalled is None:
+                total += max(0, ahead * len(member.slots) - len(member.held))
+        return max(0, total - len(self.hand) - len(self.post_mortem))
+
+    def take(self, deliveries: Iterable[Delivery], owner: int) -> None:
+        """Take claimed messages in hand."""
+        for delivery in deliveries:
+            self.hand.append(Assignment(delivery, owner, self._limit_of(delivery), None))
+
+    def deal(self) -> None:
+        """Hand out what is in hand: losses first, then messages in their order.
+
+        A child whose message turned out long is passed over, and so is one that is full; what
+        nobody can take stays in hand.
+        """
+        if not self.hand and not self.post_mortem:
+            return
+        ahead = self.pace.ahead()
+        free: list[tuple[Member, int]] = []
+        for member in self.members.values():
+            if member.ready and not member.retiring and member.recalled is None:
+                room = ahead * len(member.slots) - len(member.held)
+                if room > 0:
+                    free.append((member, room))
+        if not free:
+            return
+        free.sort(key=lambda pair: -pair[1])
+        shares: list[list[tuple[int, Assignment]]] = [[] for _ in free]
+        token = self._next_token
+        # One each in turn, so that the first in order are begun first.
+        while free_left := [i for i, (_m, room) in enumerate(free) if len(shares[i]) < room]:
+            if not self.hand and not self.post_mortem:
+                break
+            for i in free_left:
+                queue = self.post_mortem or self.hand
+                if not queue:
+                    break
+                shares[i].append((token, queue.popleft()))
+                token += 1
+        self._next_token = token
+        for (member, _room), share in zip(free, shares, strict=True):
+            if share:
+                self.begun += len(share)
+                member.give(share)
+
+    def release_hand(self, batch: Batch) -> None:
+        """Give back to the queue what no child can take now."""
+        while self.hand:
+            assignment = self.hand.popleft()
+            batch.add(
+                Disposal.RELEASE, assignment.delivery, assignment.owner, '"deliveries":0,"delay":0'
+            )
+
+    def _limit_of(self, delivery: Delivery) -> float | None:
+        if self._options.pool != "prefork":
+            return None
+        if delivery.options is not None:
+            try:
+                limits = json.loads(delivery.options).get("timelimit")
+                if limits and limits[0]:
+                    return float(limits[0])
+            except (ValueError, TypeError, AttributeError):
+                # A broken row: the child that is given it says so in its result.
+                return None
+        task = registry.get(delivery.task)
+        limit = task.option("time_limit") if task is not None else None
+        return limit or self._options.time_limit
+
+    # --- collecting ------------------------------------------------------------------------
+
+    def collect(self, batch: Batch) -> None:
+        """Take the outcomes that have arrived."""
+        for member in self.members.values():
+            self.collect_from(member, batch)
+
+    def collect_from(self, member: Member, batch: Batch) -> None:
+        """Take the outcomes of one child."""
+        held = member.held
+        runs: list[tuple[str, float, int]] = []
+        add = batch.add
+        for token, disposal, text, linked, seconds in member.reader.available():
+            if token:
+                assignment = held.pop(token, None)
+                if assignment is None:
+                    continue
+                delivery, owner, _limit, _lost = assignment
+                add(disposal, delivery, owner, text, linked)
+                runs.append((delivery.task, seconds, len(delivery.payload or "")))
+                if token == member.recalled:
+                    member.recalled = None
+            elif disposal == "ready":
+                member.ready = True
+            else:
+                for unbegun in text:
+                    assignment = held.pop(unbegun, None)
+                    if assignment is not None:
+                        self.hand.append(assignment)
+                if disposal == "worn out":
+                    member.retiring = True
+        if runs:
+            member.served += len(runs)
+            self.pace.learn(runs)
+
+    # --- watching --------------------------------------------------------------------------
+
+    def needs_watching(self) -> bool:
+        """Whether a child holds more than it runs, or runs something with a hard limit."""
+        for member in self.members.values():
+            held = member.held
+            if len(held) > len(member.slots) or member.has_unsent:
+                return True
+            for assignment in held.values():
+                if assignment.limit is not None:
+                    return True
+        return False
+
+    def watch(self) -> None:
+        """Recall what waits behind a long message; have overdue ones killed."""
+        nursery = self.nursery
+        for member in self.members.values():
+            if member.has_unsent:
+                member.flush()
+            if not member.held:
+                continue
+            running = [self.board.running(slot) for slot in member.slots]
+            for slot, (token, seconds) in zip(member.slots, running, strict=True):
+                assignment = member.held.get(token)
+                if assignment is None or nursery is None:
+                    continue
+                limit = assignment.limit
+                if limit is not None and seconds > limit and member.killing is None:
+                    member.killing = (token, limit)
+                    nursery.kill_if(member.index, slot, token)
+                elif member.killing is not None and member.killing[0] != token:
+                    member.killing = None
+            # Something waits in this child, and all that it runs is long.
+            if len(member.held) > len(member.slots):
+                if all(token and seconds > STUCK_AFTER for token, seconds in running):
+                    self.recall(member, running[0][0])
+            elif all(token and seconds > STUCK_AFTER for token, seconds in running):
+                member.recalled = running[0][0]
+
+    def recall(self, member: Member, token: int) -> None:
+        """Ask a child for what it has not begun."""
+        member.recalled = token
+        if self._options.pool == "threads":
+            member.send("recall")
+        elif self.nursery is not None:
+            self.nursery.signal(member.index, signal.SIGUSR2)
+
+    def recall_all(self) -> None:
+        """Ask every child for what it has not begun."""
+        for member in self.members.values():
+            if len(member.held) > 1 or len(member.held) > len(member.slots):
+                self.recall(member, self.board.running(member.slots.start)[0])
+
+    # --- the end ---------------------------------------------------------------------------
+
+    @property
+    def busy(self) -> bool:
+        """Whether a child holds a message, or one is in hand."""
+        return bool(
+            self.hand or self.post_mortem or any(member.held for member in self.members.values())
+        )
+
+    def kill(self, batch: Batch) -> None:
+        """End every child at once and decide on everything that it held."""
+        if self.nursery is not None:
+            for index in self.members:
+                self.nursery.signal(index, signal.SIGKILL)
+            self._await_ends()
+        for member in list(self.members.values()):
+            self.collect_from(member, batch)
+            running = {self.board.running(slot)[0] for slot in member.slots}
+            for token, assignment in member.held.items():
+                if token not in running:
+                    self.hand.append(assignment)
+                elif assignment.lost is not None:
+                    self.fail(assignment, assignment.lost, batch)
+                else:
+                    why = ("lost", "The worker was told to stop at once while the task ran.")
+                    self.settle(assignment, Cause.STOPPED, why, batch)
+            member.held.clear()
+        while self.post_mortem:
+            assignment = self.post_mortem.popleft()
+            if assignment.lost is not None:
+                self.fail(assignment, assignment.lost, batch)
+        self.release_hand(batch)
+
+    def _await_ends(self) -> None:
+        """Wait until the forker has reaped the children: only then do they write no more."""
+        nursery = self.nursery
+        alive = set(self.members)
+        deadline = time.monotonic() + 5
+        while nursery is not None and alive and not nursery.lost and time.monotonic() < deadline:
+            select.select([nursery.control], [], [], 0.1)
+            alive -= {index for what, index, *_rest in nursery.news() if what == "exited"}
+
+    def is_starting(self) -> bool:
+        """Whether a child is missing or not ready yet."""
+        return bool(self._restarts) or any(not m.ready for m in self.members.values())
+
+    def close(self) -> None:
+        """Let the children end: those that hold nothing are gone at once."""
+        for member in self.members.values():
+            member.close()
+        if self.nursery is not None:
+            self.nursery.close()
+
+    def held_ids(self) -> list[str]:
+        """The ids of all messages in this worker's care."""
+        assignments: list[Assignment] = [*self.hand, *self.post_mortem]
+        for member in self.members.values():
+            assignments += member.held.values()
+        return [assignment.delivery.id.hex() for assignment in assignments]
+
+
+def acknowledgement(task_name: str) -> Acknowledgement:
+    """How a task is acknowledged; one that this worker does not know is never run twice."""
+    task = registry.get(task_name)
+    return EARLY if task is None else Acknowledgement.of(task)
+
+
+def describe_status(status: int) -> str:
+    """An exit status as Celery words it: ``signal 9 (SIGKILL)`` or ``exitcode 1``."""
+    if status >= 0:
+        return f"exitcode {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+    return f"signal {-status} ({name})"
+

@@ -1,0 +1,205 @@
+"""The warm process from which children are forked, and which alone signals and reaps them.
+
+It runs no user code beyond what Django's set-up imports, and holds no connection. Since nobody
+else reaps its children, a process id that it signals is never one that was used again.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import gc
+import marshal
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+from typing import Any
+
+from djtasks.worker.board import Board
+
+PACKET = 1 << 16
+
+
+def run(control: socket.socket, method: str) -> None:
+    """Serve the parent's orders until it is gone, then leave no child behind."""
+    Forker(control, method).serve()
+
+
+class Forker:
+    """Starts, signals and reaps children on the parent's orders."""
+
+    def __init__(self, control: socket.socket, method: str) -> None:
+        self._control = control
+        self._method = method
+        self._pids: dict[int, int] = {}
+        self._board: Board | None = None
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+
+    def serve(self) -> None:
+        """Wait for orders and for ends of children."""
+        die_with_parent()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+            signal.signal(number, _nothing)
+        signal.signal(signal.SIGCHLD, _nothing)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        # What was imported so far never changes: keep the collector from writing to its pages.
+        gc.collect()
+        gc.freeze()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(self._wake_read, selectors.EVENT_READ)
+            while True:
+                for key, _events in selector.select():
+                    if key.fileobj is self._control:
+                        if not self._obey():
+                            self._end()
+                            return
+                    else:
+                        os.read(self._wake_read, 4096)
+                self._reap()
+
+    def _obey(self) -> bool:
+        """Carry out one order; False when the parent is gone."""
+        data, ancillary, _flags, _address = self._control.recvmsg(
+            PACKET, socket.CMSG_SPACE(2 * array.array("i").itemsize)
+        )
+        if not data:
+            return False
+        fds = array.array("i")
+        for _level, _kind, payload in ancillary:
+            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+        order, *details = marshal.loads(data)
+        match order:
+            case "start":
+                self._start(details[0], details[1], fds[0], fds[1])
+            case "signal":
+                self._signal(details[0], details[1])
+            case "kill_if":
+                self._kill_if(*details)
+        return True
+
+    def _start(self, index: int, slots: int, sock_fd: int, board_fd: int) -> None:
+        if self._method == "spawn":
+            pid = self._spawn(sock_fd, board_fd)
+        else:
+            pid = self._fork(sock_fd, board_fd)
+        self._pids[index] = pid
+        os.close(sock_fd)
+        if self._board is None:
+            self._board = Board(board_fd, slots)
+        else:
+            os.close(board_fd)
+        self._tell("started", index, pid)
+
+    def _fork(self, sock_fd: int, board_fd: int) -> int:
+        pid = os.fork()
+        if pid:
+            return pid
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            self._control.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            from djtasks.worker import child
+
+            status = child.main(sock_fd, board_fd)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            # Not sys.exit(): what the forker registered to run at its exit is not the child's.
+            _flush()
+            os._exit(status)
+
+    def _spawn(self, sock_fd: int, board_fd: int) -> int:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "djtasks.worker.boot", "child", str(sock_fd), str(board_fd)],
+            pass_fds=(sock_fd, board_fd),
+            env=fresh_environment(),
+        )
+        pid = process.pid
+        # Reaped here with the others; the object must not do it as well.
+        process.returncode = 0
+        return pid
+
+    def _signal(self, index: int, number: int) -> None:
+        pid = self._pids.get(index)
+        if pid is not None:
+            os.kill(pid, number)
+
+    def _kill_if(self, index: int, slot: int, token: int) -> None:
+        """Kill a child if it still runs this message.
+
+        It is stopped first: between the look and the kill it could begin the next one.
+        """
+        pid = self._pids.get(index)
+        if pid is None or self._board is None:
+            return
+        os.kill(pid, signal.SIGSTOP)
+        reaped, status = os.waitpid(pid, os.WUNTRACED)
+        if reaped and not os.WIFSTOPPED(status):
+            self._ended(pid, status)
+            return
+        running, _seconds = self._board.running(slot)
+        os.kill(pid, signal.SIGKILL if running == token else signal.SIGCONT)
+
+    def _reap(self) -> None:
+        while self._pids:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            self._ended(pid, status)
+
+    def _ended(self, pid: int, status: int) -> None:
+        for index, known in list(self._pids.items()):
+            if known == pid:
+                del self._pids[index]
+                self._tell("exited", index, pid, os.waitstatus_to_exitcode(status))
+
+    def _tell(self, *what: Any) -> None:
+        try:
+            self._control.send(marshal.dumps(what))
+        except (BrokenPipeError, ConnectionResetError):
+            # The parent is gone; the next look at the control socket says so and ends us.
+            return
+
+    def _end(self) -> None:
+        for pid in self._pids.values():
+            os.kill(pid, signal.SIGKILL)
+        for pid in self._pids.values():
+            os.waitpid(pid, 0)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent is gone (Linux).
+
+    Elsewhere the closed socket tells it, as soon as it looks.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+
+
+def fresh_environment() -> dict[str, str]:
+    """The environment in which a fresh interpreter finds what this one has imported."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            continue
+
+
+def _nothing(signum: int, frame: object) -> None:
+    """Take a signal that is meant for the parent. (An ignored one would be inherited.)"""

@@ -1,0 +1,194 @@
+"""When a worker looks for messages, where it looks, and whether it is to be woken."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from djtasks.conf import conf
+from djtasks.execution.outcome import Disposal
+from djtasks.queue.claim import Positions
+from djtasks.registry import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.finish import Batch
+    from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.session import Turn
+
+logger = logging.getLogger("djtasks.worker")
+
+LONGEST_REST = 5.0
+"""Seconds after which the worker looks for messages though nothing woke it."""
+
+QUEUES_EVERY = 1.0
+"""Seconds between two looks for new queues, by a worker that serves all."""
+
+PROMOTE_EVERY = 0.1
+"""Seconds between two looks for due messages, by a worker that is not to be woken."""
+
+FIRST_POLL = 0.01
+"""Seconds between the first two looks where notifications are impossible."""
+
+
+class Intake:
+    """Decides what the next turn claims, and what the last one says about the one after.
+
+    ``hungry`` means that there may be messages which nothing would announce.
+    """
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
+        self.positions = Positions()
+        self.positions.set_queues(options.queues or ())
+        self.hungry = True
+        self.claimed = 0
+        self._woken = False
+        self._full = False
+        self._due_at: float | None = 0.0
+        self._queues_at = 0.0
+        self._notified: set[str] = set()
+        self._poll = FIRST_POLL
+        self._listens = True
+        self._warned: set[str] = set()
+
+    @property
+    def used_up(self) -> bool:
+        """Whether this worker has claimed as many messages as it may."""
+        most = self._options.max_tasks
+        return most is not None and self.claimed >= most
+
+    def start_over(self) -> None:
+        """Take nothing for granted: the connection or the worker's id is new."""
+        self.hungry = True
+        self._woken = False
+        self._due_at = 0.0
+
+    def failed(self) -> None:
+        """A turn failed: what it asked for is asked again."""
+        self.start_over()
+
+    def on_notify(self, channel: str, queue: str) -> None:
+        """Take a notification: messages were committed, ready or for later."""
+        self.hungry = True
+        if channel == "djtasks_due":
+            self._due_at = 0.0
+        if self._options.queues is None and queue not in self._options.excluded_queues:
+            self._notified.add(queue)
+            self.positions.add_queue(queue)
+
+    def wants_to_look(self, now: float) -> bool:
+        """Whether there may be something to claim; ``now`` on the monotonic clock."""
+        if self.used_up:
+            return False
+        if self.hungry or (self._due_at is not None and self._due_at <= now):
+            return True
+        behind = self.positions.must_look_again(now)
+        return behind is not None and behind <= 0
+
+    def longest_rest(self, now: float, *, listens: bool) -> float:
+        """Seconds for which the worker may sleep if nothing stirs it."""
+        rest = LONGEST_REST
+        if self._due_at is not None:
+            rest = min(rest, self._due_at - now)
+        behind = self.positions.must_look_again(now)
+        if behind is not None:
+            rest = min(rest, behind)
+        if not listens:
+            # No notification can arrive: look by ourselves, ever more rarely.
+            rest = min(rest, self._poll)
+            self._poll = min(self._poll * 1.5, conf.POLL_INTERVAL)
+            self.hungry = True
+            self._due_at = 0.0
+        elif rest >= LONGEST_REST:
+            self.hungry = True
+        return max(0.0, rest)
+
+    def plan(self, turn: Turn, room: int, now: float, *, listens: bool) -> Turn:
+        """Fill in what a turn claims, where there is room for so many messages."""
+        most = self._options.max_tasks
+        limit = room if most is None else min(room, most - self.claimed)
+        if limit <= 0:
+            return turn
+        turn.limit = limit
+        turn.promote = self._due_at is not None and self._due_at <= now
+        if turn.promote:
+            self.positions.rewind()
+        if self._options.queues is None and now >= self._queues_at:
+            turn.queues = []
+            self._notified.clear()
+        turn.positions = self.positions.arguments(now)
+        self._listens = listens
+        if listens and self._woken is self._full:
+            # To be woken while claims come back short, and not while they come back full.
+            turn.wants_work = not self._full
+        return turn
+
+    def done(self, turn: Turn, began: float, now: float) -> list[Delivery]:
+        """Learn from a turn that was carried out; returns what it claimed."""
+        if not turn.limit:
+            return []
+        claimed = turn.claimed
+        self.claimed += len(claimed)
+        self._full = len(claimed) >= turn.limit
+        self.positions.claimed(claimed, turn.limit, began, now)
+        asked = False
+        if turn.wants_work is not None:
+            self._woken = turn.wants_work
+            asked = self._woken
+        if turn.promote:
+            self._due_at = None if turn.next_due is None else now + max(0.0, turn.next_due)
+        if asked:
+            # Look once more after asking to be woken: for what was committed before that.
+            self._due_at = 0.0
+        elif self._listens and not self._woken:
+            soon = now + PROMOTE_EVERY
+            self._due_at = soon if self._due_at is None else min(self._due_at, soon)
+        self.hungry = self._full or asked or (self._listens and self._woken is self._full)
+        if turn.queues is not None:
+            self._queues_at = now + QUEUES_EVERY
+            self._serve(turn.queues)
+        if claimed:
+            self._poll = FIRST_POLL
+        return claimed
+
+    def _serve(self, ready: list[str]) -> None:
+        before = set(self.positions.queues)
+        queues = (set(ready) | self._notified) - set(self._options.excluded_queues)
+        self.positions.set_queues(sorted(queues))
+        if queues - before:
+            self.hungry = True
+
+    def known(
+        self, claimed: Sequence[Delivery], worker_id: int, batch: Batch
+    ) -> Sequence[Delivery]:
+        """Put messages of unknown tasks back for a worker that knows them; return the others.
+
+        One that nobody has known for ``UNKNOWN_TASK_TIMEOUT`` seconds is kept, to be failed.
+        """
+        timeout = conf.UNKNOWN_TASK_TIMEOUT
+        kept = []
+        for delivery in claimed:
+            since = delivery.unknown_for
+            if registry.get(delivery.task) is not None or (since or 0.0) >= timeout:
+                kept.append(delivery)
+                continue
+            if delivery.task not in self._warned:
+                self._warned.add(delivery.task)
+                logger.warning(
+                    "Task %s is not known to this worker; its messages wait for one that knows "
+                    "it, for at most %s seconds (DJTASKS['UNKNOWN_TASK_TIMEOUT'])",
+                    delivery.task,
+                    timeout,
+                )
+            pause = min(60.0, max(1.0, since or 0.0), max(0.0, timeout - (since or 0.0)))
+            batch.add(
+                Disposal.RELEASE,
+                delivery,
+                worker_id,
+                f'"deliveries":0,"delay":{pause},"unknown":true',
+            )
+            self._due_at = 0.0
+        return kept

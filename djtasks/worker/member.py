@@ -1,0 +1,87 @@
+"""One child as the parent knows it: its socket, and what it has been given."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from djtasks.worker.wire import Reader, pack
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from djtasks.execution.delivery import Delivery
+
+
+class Assignment(NamedTuple):
+    """A message in the parent's care.
+
+    ``owner`` is the worker id under which it was claimed; ``limit`` its hard time limit in
+    seconds; ``lost`` what is to be recorded instead of running it.
+    """
+
+    delivery: Delivery
+    owner: int
+    limit: float | None
+    lost: tuple[str, str, Any] | None
+
+
+class Member:
+    """A child, and the messages that it holds by their tokens."""
+
+    def __init__(self, index: int, slots: range) -> None:
+        self.index = index
+        self.slots = slots
+        self.sock, self.theirs = socket.socketpair()
+        self.sock.setblocking(False)
+        for end in (self.sock, self.theirs):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        self.reader = Reader(self.sock)
+        self.held: dict[int, Assignment] = {}
+        self.pid: int | None = None
+        self.ready = False
+        self.retiring = False
+        self.killing: tuple[int, float] | None = None
+        self.recalled: int | None = None
+        self.started = time.monotonic()
+        self.served = 0
+        self._unsent = bytearray()
+
+    def send(self, value: Any) -> None:
+        """Send a frame; what the socket does not take at once is kept for :meth:`flush`."""
+        data = pack(value)
+        if self._unsent:
+            self._unsent += data
+            return
+        try:
+            sent = self.sock.send(data)
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            # A dead child's messages are looked after when its end is reported.
+            sent = 0
+        if sent < len(data):
+            self._unsent += data[sent:]
+
+    def flush(self) -> bool:
+        """Send more of what is kept; returns whether something is left."""
+        while self._unsent:
+            try:
+                sent = self.sock.send(self._unsent)
+            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+                return True
+            del self._unsent[:sent]
+        return False
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether a frame waits for room in the socket."""
+        return bool(self._unsent)
+
+    def give(self, entries: Sequence[tuple[int, Assignment]]) -> None:
+        """Hand over messages to run, in this order."""
+        self.held.update(entries)
+        self.send([(token, tuple(a.delivery), a.lost) for token, a in entries])
+
+    def close(self) -> None:
+        """Close the socket: the child ends when it has run what it holds."""
+        self.sock.close()

@@ -1,0 +1,280 @@
+"""The worker's connection: one round trip a turn, and how it comes back after a loss."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+
+from djtasks.conf import conf
+from djtasks.queue.claim import CLAIM, deliveries
+from djtasks.queue.connect import is_pooled, parameters
+from djtasks.queue.finish import TELL_WAITERS
+from djtasks.queue.sql import load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psycopg.abc import Buffer
+
+    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.finish import Batch
+
+logger = logging.getLogger("djtasks.worker")
+
+LOCK_CLASS = 0x646A7461
+"""The first key of the advisory locks that workers hold; the second is the worker's id."""
+
+CONNECT_TIMEOUT = 5
+"""Seconds that one attempt to connect may take."""
+
+PROMOTE = load("promote")
+NEXT_DUE = load("next_due")
+READY_QUEUES = load("ready_queues")
+WANT_WORK = load("want_work")
+RELEASE_STRAYS = load("release_strays")
+
+_PLANNER = (
+    # Rows are found by index whatever the statistics say, which on a table that is empty one
+    # moment and holds a million rows the next are always out of date.
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+)
+
+
+class RawUUID(Loader):
+    """UUIDs as their 16 bytes, as they cross to the children."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> bytes:
+        """Return the bytes as they are."""
+        return bytes(data)
+
+
+class Turn:
+    """What one turn asks for, and what came of it."""
+
+    __slots__ = (
+        "batch",
+        "claimed",
+        "given_away",
+        "limit",
+        "next_due",
+        "positions",
+        "promote",
+        "queues",
+        "wants_work",
+    )
+
+    def __init__(
+        self,
+        batch: Batch,
+        *,
+        limit: int = 0,
+        positions: dict[str, list[Any]] | None = None,
+        promote: bool = False,
+        queues: bool = False,
+        wants_work: bool | None = None,
+    ) -> None:
+        self.batch = batch
+        self.limit = limit
+        self.positions = positions or {}
+        self.promote = promote
+        self.queues: list[str] | None = [] if queues else None
+        self.wants_work = wants_work
+        self.claimed: list[Delivery] = []
+        self.next_due: float | None = None
+        self.given_away = 0
+
+
+class Session:
+    """A connection that listens, holds the worker's lock and carries its turns."""
+
+    def __init__(
+        self, alias: str, hostname: str, on_notify: Callable[[str, str], None]
+    ) -> None:
+        self._on_notify = on_notify
+        self._params = parameters(alias)
+        self._params.setdefault("application_name", f"djtasks {hostname}"[:63])
+        self._params.setdefault("connect_timeout", CONNECT_TIMEOUT)
+        self.hostname = hostname
+        self.connection: psycopg.AsyncConnection[Any] | None = None
+        self.pooled = False
+        self.listens = False
+        self.locked = False
+        self.server_version = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection that may work."""
+        return self.connection is not None and not self.connection.closed
+
+    def fileno(self) -> int | None:
+        """The connection's file descriptor, or None without a connection."""
+        return self.connection.fileno() if self.is_open and self.connection else None
+
+    def forget(self) -> None:
+        """Drop a connection that is known to be lost."""
+        if self.connection is not None:
+            self.connection.pgconn.finish()
+            self.connection = None
+
+    async def connect(self) -> None:
+        """Open the connection and prepare it. Raises ``psycopg.OperationalError``."""
+        connection: psycopg.AsyncConnection[Any] = await asyncio.wait_for(
+            psycopg.AsyncConnection.connect(**self._params, autocommit=True), CONNECT_TIMEOUT + 1
+        )
+        try:
+            connection.adapters.register_loader("uuid", RawUUID)
+            cursor = await connection.execute("SELECT pg_backend_pid(), current_setting('server_version')")
+            row = await cursor.fetchone()
+            pid, self.server_version = row if row else (0, "")
+            self.pooled = conf.LISTEN is False or (
+                conf.LISTEN is None and is_pooled(connection, pid)
+            )
+            # A pooler may give each transaction another session: nothing can be kept in one.
+            connection.prepare_threshold = None if self.pooled else 5
+            self.listens = not self.pooled
+            self.locked = False
+            if self.listens:
+                # Those that arrive during a turn come by this handler.
+                connection.add_notify_handler(lambda n: self._on_notify(n.channel, n.payload))
+                await self._prepare(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        self.connection = connection
+
+    @staticmethod
+    async def _prepare(connection: psycopg.AsyncConnection[Any]) -> None:
+        for name, value in _PLANNER:
+            await connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        await connection.execute(
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
+        )
+        # Have the server notice within seconds when this machine is gone, and free the lock.
+        for name, seconds in (("idle", 5), ("interval", 5), ("count", 3)):
+            await connection.execute(
+                "SELECT set_config(%s, %s, false)", (f"tcp_keepalives_{name}", str(seconds))
+            )
+        await connection.execute("LISTEN djtasks_wake")
+        await connection.execute("LISTEN djtasks_due")
+
+    def describe(self) -> str:
+        """Which database it is: ``name on host``."""
+        if self.connection is None:
+            return "not connected"
+        info = self.connection.info
+        return f"{info.dbname} on {info.host or 'localhost'}"
+
+    async def lock(self, worker_id: int) -> bool:
+        """Take this worker's lock, which dies with the session; False while another holds it."""
+        if self.connection is not None and self.listens:
+            cursor = await self.connection.execute(
+                "SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, worker_id)
+            )
+            row = await cursor.fetchone()
+            self.locked = bool(row and row[0])
+        return self.locked
+
+    async def release_strays(self, worker_id: int, held: list[str]) -> int:
+        """Give back messages that are claimed for this worker and that it does not know of.
+
+        A claim whose commit was not confirmed may have happened. Returns how many there were.
+        """
+        if self.connection is None:
+            return 0
+        cursor = await self.connection.execute(
+            RELEASE_STRAYS, {"worker": worker_id, "held": held}
+        )
+        return cursor.rowcount
+
+    async def roll_back(self) -> None:
+        """End a transaction that an error left open (behind a pooler)."""
+        if self.connection is not None and not self.connection.closed:
+            with suppress(psycopg.Error):
+                await self.connection.rollback()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await connection.close()
+
+    def take_notifications(self) -> None:
+        """Take the notifications that have arrived while no turn was under way.
+
+        Raises ``psycopg.OperationalError`` if the connection is lost.
+        """
+        if self.connection is not None:
+            pgconn = self.connection.pgconn
+            pgconn.consume_input()
+            while notify := pgconn.notifies():
+                self._on_notify(bytes(notify.relname).decode(), bytes(notify.extra).decode())
+
+    async def turn(self, turn: Turn, worker_id: int) -> None:
+        """Write outcomes and claim, in one round trip and one transaction.
+
+        Raises ``psycopg.Error``; nothing of the turn has happened then, or, if the connection
+        was lost, all of it may have: writing it again does no harm.
+        """
+        connection = self.connection
+        if connection is None or connection.closed:
+            raise psycopg.OperationalError("the connection is closed")
+        checked: list[tuple[psycopg.AsyncCursor[Any], int]] = []
+        claim = due = queues = None
+        batch = turn.batch
+        prepare = None if not self.pooled else False
+        async with connection.pipeline() as pipeline:
+
+            async def send(sql: str, params: Any = None) -> psycopg.AsyncCursor[Any]:
+                cursor = connection.cursor(binary=True)
+                return await cursor.execute(sql, params, prepare=prepare)
+
+            if self.pooled:
+                await send("BEGIN ISOLATION LEVEL READ COMMITTED")
+                for name, value in _PLANNER:
+                    await send(f"SET LOCAL {name} = {value}")
+            for statement, params, expected in batch.statements(self.hostname):
+                cursor = await send(statement, params)
+                if expected:
+                    checked.append((cursor, expected))
+            if turn.promote:
+                await send(PROMOTE)
+            if turn.limit:
+                claim = await send(
+                    CLAIM, {"worker": worker_id, "limit": turn.limit, **turn.positions}
+                )
+            if turn.wants_work is not None:
+                await send(WANT_WORK, {"wants": turn.wants_work, "worker": worker_id})
+            if turn.promote:
+                due = await send(NEXT_DUE)
+            if turn.queues is not None:
+                queues = await send(READY_QUEUES)
+            if self.pooled:
+                await send("COMMIT")
+            ended = batch.ended_ids()
+            if ended:
+                # In a transaction of its own, after the commit: a waiter that leaves word now
+                # sees the end, and one that did before is seen here.
+                await pipeline.sync()
+                await send(TELL_WAITERS, {"ids": ended})
+        for cursor, expected in checked:
+            row = await cursor.fetchone()
+            turn.given_away += expected - (row[0] if row else 0)
+        if claim is not None:
+            turn.claimed = deliveries(await claim.fetchall())
+        if due is not None:
+            row = await due.fetchone()
+            turn.next_due = row[0] if row else None
+        if queues is not None:
+            turn.queues = [row[0] for row in await queues.fetchall()]
+
