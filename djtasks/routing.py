@@ -30,11 +30,14 @@ class MapRoute:
         pairs = routes.items() if isinstance(routes, Mapping) else routes
         self.exact: dict[str, Any] = {}
         self.patterns: list[tuple[re.Pattern[str], Any]] = []
+        self.spelling: dict[re.Pattern[str], str] = {}
         for key, route in pairs:
             if isinstance(key, re.Pattern):
                 self.patterns.append((key, route))
             elif "*" in key:
-                self.patterns.append((re.compile(fnmatch.translate(key)), route))
+                pattern = re.compile(fnmatch.translate(key))
+                self.spelling[pattern] = key
+                self.patterns.append((pattern, route))
             else:
                 self.exact[key] = route
 
@@ -56,7 +59,7 @@ class MapRoute:
                 yield key
         for pattern, _ in self.patterns:
             if not any(pattern.match(name) for name in names):
-                yield pattern.pattern
+                yield self.spelling.get(pattern, pattern.pattern)
 
 
 def prepare(routes: Any) -> list[Router]:
@@ -146,6 +149,12 @@ def route(
         if answer is not None:
             return _as_route(answer)
     return {}
+
+
+def routes_by_name() -> bool:
+    """Whether the route of a task depends on nothing but its name."""
+    routes = conf.TASK_ROUTES
+    return not routes or all(isinstance(router, MapRoute) for router in _prepared.of(routes))
 
 
 def queue_name(where: str, queue: Any) -> str:
