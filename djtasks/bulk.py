@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from djtasks import calling
+from djtasks.calling import Defaults
 from djtasks.canvas.signature import Signature
 from djtasks.conf import conf
 from djtasks.eager import apply_instead
 from djtasks.options import CALL_OPTIONS, unknown_call_option
 from djtasks.queue.enqueue import enqueue
 from djtasks.registry import registry
+from djtasks.routing import routes_by_name
 from djtasks.signals import after_task_publish, before_task_publish
 from djtasks.task import Task
 
@@ -48,17 +50,25 @@ def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
         return [_one_by_one(call) for call in calls]
     results: list[AsyncResult[Any]] = []
     batches: dict[EnqueueMode, list[NewMessage]] = {"transaction": [], "on_commit": []}
+    known: dict[str, Defaults] = {}
     gathered = 0
     for call in calls:
         name, task, args, kwargs, options = _parts(call)
-        message = calling.build(name, task, args, kwargs, options)
-        result = calling.handle_of(message, task, options)
+        defaults = known.get(name)
+        if defaults is None or defaults.task is not task:
+            defaults = Defaults(name, task, args, kwargs, options)
+            if routes_by_name():
+                known[name] = defaults
+        args, kwargs = _checked(defaults, args, kwargs)
+        message = calling.build(defaults, args, kwargs, options)
+        result = calling.handle_of(message, defaults, options)
         results.append(result)
         if calling.goes_to_queue(name, args, kwargs, options, result):
-            batches[calling.mode_of(name, task, options)].append(message)
+            batches[calling.mode_of(defaults, options)].append(message)
             gathered += 1
             if gathered == BATCH:
                 _write(batches)
+                known.clear()
                 gathered = 0
     _write(batches)
     return results
@@ -73,7 +83,7 @@ def _write(batches: dict[EnqueueMode, list[NewMessage]]) -> None:
 
 
 def _parts(call: Any) -> tuple[str, Task[..., Any] | None, Any, Any, Mapping[str, Any]]:
-    """Name, task, args, kwargs and options of a call, checked as those of a single one."""
+    """Name, task, args, kwargs and options of a call; its options are known ones."""
     args: Any = ()
     kwargs: Any = None
     options: Mapping[str, Any] | None = None
@@ -93,22 +103,13 @@ def _parts(call: Any) -> tuple[str, Task[..., Any] | None, Any, Any, Mapping[str
             f"enqueue_many() takes signatures and tuples of (task, args, kwargs, options), not "
             f"{call!r}."
         )
-    if isinstance(target, str):
-        name, task = target, registry.get(target)
-    elif isinstance(target, Task):
+    task: Task[..., Any] | None
+    if isinstance(target, Task):
         name, task = target.name, target
+    elif isinstance(target, str):
+        name, task = target, registry.get(target)
     else:
         raise TypeError(f"enqueue_many(): {target!r} is neither a task nor the name of one.")
-    if args is None:
-        args = ()
-    if kwargs is None:
-        kwargs = {}
-    if task is None:
-        calling.check_arguments(name, args, kwargs)
-    else:
-        task.check_call(args, kwargs)
-        if task.dump_pydantic_arguments is not None:
-            args, kwargs = task.dump_pydantic_arguments(args, kwargs)
     if not options:
         return name, task, args, kwargs, calling.NO_OPTIONS
     if not CALL_OPTIONS.issuperset(options):
@@ -117,8 +118,24 @@ def _parts(call: Any) -> tuple[str, Task[..., Any] | None, Any, Any, Mapping[str
     return name, task, args, kwargs, options
 
 
+def _checked(defaults: Defaults, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """The arguments of a call, checked, with models as JSON."""
+    if args is None:
+        args = ()
+    if kwargs is None:
+        kwargs = calling.NO_OPTIONS
+    calling.check_arguments(defaults.name, args, kwargs)
+    if defaults.check is not None:
+        defaults.check(*args, **kwargs)
+    task = defaults.task
+    if task is not None and task.dump_pydantic_arguments is not None:
+        args, kwargs = task.dump_pydantic_arguments(args, kwargs)
+    return args, kwargs
+
+
 def _one_by_one(call: Call) -> AsyncResult[Any]:
     name, task, args, kwargs, options = _parts(call)
+    args, kwargs = _checked(Defaults(name, task, args, kwargs, options), args, kwargs)
     if conf.TASK_ALWAYS_EAGER and task is not None:
         return apply_instead(task, args, kwargs, options)
     return calling.send(name, task, args, kwargs, {**options, "add_to_parent": False})

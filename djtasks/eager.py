@@ -214,9 +214,10 @@ def apply_instead(
     The options are checked as they would be, and the arguments make the trip through JSON. A call
     with ``enqueue="on_commit"`` of its own runs when the caller's transaction commits.
     """
-    message = calling.build(task.name, task, args, kwargs, options)
-    mode = calling.mode_of(task.name, task, options)
-    handle = calling.handle_of(message, task, options)
+    defaults = calling.Defaults(task.name, task, args, kwargs, options)
+    message = calling.build(defaults, args, kwargs, options)
+    mode = calling.mode_of(defaults, options)
+    handle = calling.handle_of(message, defaults, options)
     if not calling.goes_to_queue(task.name, args, kwargs, options, handle):
         return handle
     given = {**options, "task_id": handle.id, "queue": message.queue, "priority": message.priority}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from djtasks import calling
+from djtasks.carried import travelling
 from djtasks.codec import encode_call
 from djtasks.exceptions import Retry
 from djtasks.execution.retry import RetryPlan, switch_arguments
@@ -90,7 +90,7 @@ def _changes(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             f"Task {name}: retry() cannot change {unknown[0]!r}. It can change its arguments, eta, "
             f"countdown, and: {', '.join(sorted(RETRY_OPTIONS))}."
         )
-    changes = calling.travelling(name, options)
+    changes = travelling(name, options)
     limits = changes.pop("timelimit", None)
     if limits is not None:
         changes["time_limit"], changes["soft_time_limit"] = limits

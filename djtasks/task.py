@@ -178,10 +178,11 @@ class Task(Running, Generic[P, R]):
         if soft and hard and soft > hard:
             raise ValueError("soft_time_limit must be less than or equal to time_limit")
         if self.typing:
-            self._header(*args, **kwargs)
+            self.header(*args, **kwargs)
 
     @cached_property
-    def _header(self) -> Callable[..., None]:
+    def header(self) -> Callable[..., None]:
+        """Raises :class:`TypeError` when called with arguments that the task does not take."""
         body = inspect.getattr_static(type(self), "run")
         if isinstance(body, staticmethod):
             return header_of(body.__func__, bound=False)
