@@ -81,8 +81,8 @@ class Server:
             return
         atexit.unregister(self.close)
         assert self._guard.stdout
-        with contextlib.suppress(BrokenPipeError):
-            self._guard.stdin.close()
+        with contextlib.suppress(BrokenPipeError), self._guard.stdin as pipe:
+            pipe.write("end\n")
         self._guard.stdin = None
         if not self._guard.stdout.readline():
             self._guard.wait()

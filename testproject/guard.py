@@ -6,7 +6,8 @@ owner, ``kill -9`` included, the pipe closes, and the guard stops the server and
 
 Protocol: a line with a JSON object with the options comes in, a line with a JSON object goes out
 (``url`` and ``pid``, or ``error``). Then each line in is a command (``start``, ``stop``, ``quit``,
-``kill``), and is answered likewise when it has been carried out.
+``kill``), and is answered likewise when it has been carried out. ``end`` is as good as the end of
+the pipe, which a child that the owner forked may hold open.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ class Guard:
     def _obey(self) -> None:
         for line in sys.stdin:
             command = line.strip()
+            if command == "end":
+                return
             try:
                 if command == "start":
                     self.cluster.start()

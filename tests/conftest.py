@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import psutil
 import pytest
@@ -29,12 +29,13 @@ def no_process_left_behind() -> Iterator[None]:
     """Fail if a process that a test started, directly or not, is still there at the end.
 
     Descendants are known by a variable in their environment, so that those whose parent has died
-    are found as well.
+    are found as well; children that were merely forked have the environment of this process.
     """
     session = uuid.uuid4().hex
     os.environ[SESSION_VARIABLE] = session
+    before = set(psutil.Process().children())  # the embedded server's guard
     yield
-    left = psutil.wait_procs(processes_of(session), timeout=GRACE)[1]
+    left = psutil.wait_procs(processes_of(session, apart_from=before), timeout=GRACE)[1]
     told = "\n".join(f"{process.pid}: {_command(process)}" for process in left)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -42,16 +43,32 @@ def no_process_left_behind() -> Iterator[None]:
     assert not left, f"tests left these processes running (killed now):\n{told}"
 
 
-def processes_of(session: str) -> list[psutil.Process]:
-    found = []
+def processes_of(
+    session: str, *, apart_from: Collection[psutil.Process] = ()
+) -> list[psutil.Process]:
+    """The processes that descend from this session, the helpers of multiprocessing excepted.
+
+    Children in ``apart_from`` are left out, and what they start: a server's processes come and go.
+    """
+    found = set()
+    for child in set(psutil.Process().children()).difference(apart_from):
+        found.add(child)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.update(child.children(recursive=True))
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            if (
-                process.environ().get(SESSION_VARIABLE) == session
-                and process.status() != psutil.STATUS_ZOMBIE
-            ):
-                found.append(process)
-    return found
+            if process.environ().get(SESSION_VARIABLE) == session:
+                found.add(process)
+    return [process for process in found if _counts(process)]
+
+
+def _counts(process: psutil.Process) -> bool:
+    try:
+        ended = process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    # multiprocessing keeps its resource tracker until the interpreter ends.
+    return not ended and "multiprocessing.resource_tracker" not in _command(process)
 
 
 def _command(process: psutil.Process) -> str:

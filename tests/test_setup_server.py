@@ -155,6 +155,32 @@ def test_test_server_is_gone_when_its_owner_is_killed(
     assert not place.exists()
 
 
+def test_server_does_not_outlive_its_owner_for_a_forked_child() -> None:
+    code = """
+import os, time
+from testproject.embedded import Server
+server = Server(fsync=False)
+child = os.fork()
+if child == 0:
+    os.close(1)
+    os.close(2)
+    time.sleep(60)
+    os._exit(0)
+print(child, server.pid)
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    ).stdout
+    child, server = map(int, printed.split())
+    assert not psutil.pid_exists(server)
+    os.kill(child, signal.SIGKILL)
+
+
 def test_test_server_does_not_wait_for_the_disk_unless_asked(own: Callable[..., Owner]) -> None:
     assert query(own().url, "SHOW fsync") == "off"
     assert query(own(DJTASKS_TEST_PG_FSYNC="on").url, "SHOW fsync") == "on"
