@@ -133,8 +133,8 @@ def setup_worker_logging(loglevel: int | str = "WARNING", stream: TextIO | None 
         "colorize": False,
     }
     logging.captureWarnings(True)
-    if setup_logging_receivers := signals.setup_logging.send(sender=None, **options):
-        return bool(setup_logging_receivers)
+    if signals.setup_logging.send(sender=None, **options):
+        return True
     root = logging.getLogger()
     task_logger = logging.getLogger(TASK_NAME)
     if conf.WORKER_HIJACK_ROOT_LOGGER:
@@ -169,27 +169,47 @@ def redirect_stdouts(level: int) -> None:
 
 
 class LoggingStream(io.TextIOBase):
-    """A text stream whose lines become records of ``logger``."""
+    """A text stream whose lines become records of ``logger``; blank ones are left out.
+
+    ``print("a", "b")`` writes four times, and threads write at once: each thread's text is kept
+    until its line ends, or until ``flush()``.
+    """
 
     def __init__(self, logger: logging.Logger, level: int) -> None:
         super().__init__()
         self.logger = logger
         self.level = level
-        self._inside = threading.local()
+        self._thread = _ThreadState()
 
     def writable(self) -> bool:
         """Return True."""
         return True
 
     def write(self, text: str) -> int:
-        """Log ``text`` without its line end; blank text is left out, as ``print()`` sends it."""
+        """Log every line that ``text`` completes."""
+        state = self._thread
         # A handler that writes to this very stream must not make it log for ever.
-        if not getattr(self._inside, "logging", False):
-            self._inside.logging = True
-            try:
-                line = text.rstrip("\n")
+        if not state.is_logging:
+            *lines, state.pending = (state.pending + text).split("\n")
+            self._log(lines)
+        return len(text)
+
+    def flush(self) -> None:
+        """Log what this thread has written of a line."""
+        state = self._thread
+        line, state.pending = state.pending, ""
+        self._log([line])
+
+    def _log(self, lines: list[str]) -> None:
+        self._thread.is_logging = True
+        try:
+            for line in lines:
                 if line.strip():
                     self.logger.log(self.level, "%s", line)
-            finally:
-                self._inside.logging = False
-        return len(text)
+        finally:
+            self._thread.is_logging = False
+
+
+class _ThreadState(threading.local):
+    pending = ""
+    is_logging = False
