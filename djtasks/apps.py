@@ -14,9 +14,10 @@ class DjtasksConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the system checks and import every installed app's ``tasks`` module."""
-        from djtasks import checks
+        """Register checks and types, and import every installed app's ``tasks`` module."""
+        from djtasks import checks, codec
         from djtasks.app import app
 
         checks.register()
+        codec.load_registered_codecs()
         app.autodiscover_tasks()

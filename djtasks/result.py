@@ -18,7 +18,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from djtasks import states
-from djtasks.codec import decode_call, decode_exception, decode_result
+from djtasks.codec import decode_call, decode_exception, decode_result, register_type
 from djtasks.exceptions import ImproperlyConfigured, IncompleteStream, TimeoutError
 from djtasks.ids import to_uuid
 from djtasks.joining import assert_will_not_block
@@ -447,3 +447,12 @@ def result_from_tuple(r: Any, app: object = None) -> AsyncResult[Any]:
     node, _ = r
     id, parent = node if isinstance(node, (list, tuple)) else (node, None)
     return AsyncResult(id, parent=result_from_tuple(parent) if parent else None)
+
+
+def _as_lists(value: Any) -> Any:
+    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
+
+
+# A handle that is passed to a task or returned by one arrives as its tuple, as JSON writes it:
+# result_from_tuple() makes a handle of that.
+register_type(AsyncResult, None, lambda handle: _as_lists(handle.as_tuple()))

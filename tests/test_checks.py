@@ -55,7 +55,7 @@ def test_checks_are_registered_and_pass_here() -> None:
 
 @override_settings(DJTASKS={"TASK_ACK_LATE": True})
 def test_django_runs_them() -> None:
-    assert [message.id for message in django_checks.run_checks()] == ["djtasks.E002"]
+    assert "djtasks.E002" in [message.id for message in django_checks.run_checks()]
 
 
 # -- settings -------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, Decimal):
         return str(left) == str(right)
     if isinstance(left, datetime):
-        return left == right and left.utcoffset() == right.utcoffset() and left.fold == right.fold
+        return (left, left.utcoffset(), left.fold) == (right, right.utcoffset(), right.fold)
     return bool(left == right)
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError, connection
 from django.test import override_settings
@@ -22,7 +23,9 @@ from djtasks.codec import (
     register_type,
     unregister_type,
 )
+from djtasks.eager import EagerResult
 from djtasks.exceptions import DecodeError, EncodeError, InstanceGone
+from djtasks.result import AsyncResult, result_from_tuple
 from tests.testapp.models import Counter
 
 
@@ -145,6 +148,18 @@ def test_a_queryset_is_refused_without_a_query(django_assert_num_queries: Any) -
         encode_call((Counter.objects.all(),), {}, task="t")
 
 
+# -- handles --------------------------------------------------------------------------------------
+
+
+def test_a_handle_arrives_as_its_tuple() -> None:
+    handle = AsyncResult[Any]("order-42", parent=AsyncResult("first"))
+    stored = trip(handle)
+    assert stored == [["order-42", [["first", None], None]], None]
+    copy = result_from_tuple(stored)
+    assert (copy, copy.parent) == (handle, handle.parent)
+    assert trip(EagerResult(handle.id, 1, "SUCCESS")) == [["order-42", None], None]
+
+
 # -- registered types -----------------------------------------------------------------------------
 
 
@@ -203,7 +218,10 @@ def test_a_builtin_type_can_be_replaced_and_restored() -> None:
 
 
 def test_an_encoder_that_fails_is_named() -> None:
-    register_type(Money, "money", lambda m: m.no_such_attribute, lambda stored: stored)
+    def fail(money: Money) -> Any:
+        raise AttributeError("no such thing")
+
+    register_type(Money, "money", fail, lambda stored: Money(*stored))
     try:
         with pytest.raises(
             EncodeError, match=r"args\[0\].*encode function for .*Money raised Attrib"
@@ -232,7 +250,7 @@ def test_types_of_json_cannot_be_registered(cls: type) -> None:
 @pytest.mark.parametrize("tag", ["datetime", "model", "money"])
 def test_a_tag_belongs_to_one_type(tag: str) -> None:
     with pytest.raises(ValueError, match=f"The tag '{tag}' is in use"):
-        register_type(Counter, tag, str, str)
+        register_type(Counter, tag, str, lambda stored: Counter(name=stored))
 
 
 def test_wrong_registrations() -> None:
@@ -244,7 +262,7 @@ def test_wrong_registrations() -> None:
 
 @override_settings(DJTASKS={"REGISTERED_CODECS": ["tests.test_codec_types.register_money"]})
 def test_the_setting_registers_types_at_start() -> None:
-    load_registered_codecs()
+    apps.get_app_config("djtasks").ready()
     try:
         assert trip(Money(Decimal(1), "EUR")) == Money(Decimal(1), "EUR")
     finally:

@@ -67,18 +67,19 @@ def test_override_settings() -> None:
 
 @override_settings(DJTASKS={})
 def test_a_change_of_the_dict_in_place() -> None:
-    assert conf.TASK_ALWAYS_EAGER is False
-    settings.DJTASKS["TASK_ALWAYS_EAGER"] = True
-    assert conf.TASK_ALWAYS_EAGER is True
-    del settings.DJTASKS["TASK_ALWAYS_EAGER"]
-    assert conf.TASK_ALWAYS_EAGER is False
+    assert conf.MAX_DELIVERIES == 5
+    settings.DJTASKS["MAX_DELIVERIES"] = 6
+    assert conf.MAX_DELIVERIES == 6
+    del settings.DJTASKS["MAX_DELIVERIES"]
+    assert conf.MAX_DELIVERIES == 5
 
 
-@override_settings(DJTASKS={"IMPORTS": ["a"]})
 def test_a_change_of_a_list_in_place() -> None:
-    assert conf.IMPORTS == ("a",)
-    settings.DJTASKS["IMPORTS"].append("b")
-    assert conf.IMPORTS == ("a", "b")
+    modules = ["a"]
+    with override_settings(DJTASKS={"IMPORTS": modules}):
+        assert list(conf.IMPORTS) == ["a"]
+        modules.append("b")
+        assert list(conf.IMPORTS) == ["a", "b"]
 
 
 def test_a_new_object_in_place_of_the_setting() -> None:
