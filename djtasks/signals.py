@@ -23,6 +23,8 @@ from typing import Any, TypeVar, overload
 from asgiref.sync import async_to_sync
 from django.dispatch import Signal
 
+from djtasks.exceptions import SoftTimeLimitExceeded
+
 __all__ = [
     "TaskSignal",
     "after_setup_logger",
@@ -184,6 +186,9 @@ class TaskSignal(Signal):
         for receiver in receivers:
             try:
                 receiver(signal=self, sender=sender, **named)
+            except SoftTimeLimitExceeded:
+                # Not the receiver's: the limit of the task that caused the signal has passed.
+                raise
             except Exception as error:
                 self._log_robust_failure(receiver, error)
         if not async_receivers:

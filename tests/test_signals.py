@@ -12,6 +12,7 @@ import django.dispatch
 import pytest
 
 from djtasks import signals
+from djtasks.exceptions import SoftTimeLimitExceeded
 from djtasks.signals import TaskSignal
 
 SIGNALS = {name: value for name, value in vars(signals).items() if type(value) is TaskSignal}
@@ -172,12 +173,14 @@ def test_a_receiver_without_a_name_can_fail_too(
     assert "Receiver" in caplog.text
 
 
-def test_what_must_not_be_caught_is_not(signal: TaskSignal) -> None:
+@pytest.mark.parametrize("error", [SystemExit(3), SoftTimeLimitExceeded(1)])
+def test_what_is_meant_for_the_task_passes(signal: TaskSignal, error: BaseException) -> None:
+    # An alarm interrupts whatever runs, and that may be a receiver.
     @signal.connect
-    def leave(**kwargs: Any) -> None:
-        raise SystemExit(3)
+    def interrupted(**kwargs: Any) -> None:
+        raise error
 
-    with pytest.raises(SystemExit):
+    with pytest.raises(type(error)):
         signal.emit(None)
 
 
