@@ -67,7 +67,7 @@ class Message(models.Model):
     payload = models.TextField(
         _("payload"),
         null=True,
-        help_text=_("The arguments as JSON: [args, kwargs]. Empty if they are stored apart."),
+        help_text=_("Arguments as JSON: [args, kwargs]; empty if stored apart."),
     )
     payload_id = models.UUIDField(
         _("large payload"),
@@ -79,7 +79,7 @@ class Message(models.Model):
         _("options"),
         null=True,
         blank=True,
-        help_text=_("Rarely used options of the call, as JSON: headers, links, time limits."),
+        help_text=_("Rare options of the call, as JSON: headers, links, limits."),
     )
     worker_id = models.IntegerField(
         _("worker"), null=True, blank=True, help_text=_("The worker that claimed it.")

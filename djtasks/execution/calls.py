@@ -72,8 +72,7 @@ def changes(task: Task[..., Any], request: Context, plan: RetryPlan) -> dict[str
         if limits != [None, None]:
             old = kept.get("timelimit") or [None, None]
             kept["timelimit"] = [
-                new if new is not None else before
-                for new, before in zip(limits, old, strict=True)
+                new if new is not None else before for new, before in zip(limits, old, strict=True)
             ]
         again["options"] = {**kept, **options}
     return again
@@ -86,9 +85,7 @@ def follow(request: Context, links: Sequence[Any], retval: Any) -> list[NewMessa
     messages: list[NewMessage] = []
     with collecting(messages.extend):
         for link in links:
-            signature(link).apply_async(
-                (retval,), parent_id=request.id, root_id=request.root_id
-            )
+            signature(link).apply_async((retval,), parent_id=request.id, root_id=request.root_id)
     return messages
 
 

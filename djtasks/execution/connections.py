@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import sync_to_async
 from django.db import connections, reset_queries
 from django.db.backends.signals import connection_created
 from django.db.utils import Error
@@ -51,8 +53,14 @@ def watch(
     return execute(sql, params, many, context)
 
 
+_opened: set[int] = set()
+"""Threads of this process that may hold an open connection: most tasks use none at all."""
+
+
 def before_task() -> None:
     """Close connections that are broken or too old, as at the start of a request."""
+    if threading.get_ident() not in _opened:
+        return
     for connection in connections.all(initialized_only=True):
         if connection.queries_logged:
             reset_queries()
@@ -65,6 +73,9 @@ def after_task(task_name: str) -> None:
     A transaction that was left open is rolled back; a connection whose session was changed
     (``SET search_path``, session locks …) is closed, also where ``CONN_MAX_AGE`` keeps others.
     """
+    if threading.get_ident() not in _opened:
+        return
+    still_open = False
     for connection in connections.all(initialized_only=True):
         if connection.connection is None:
             continue
@@ -73,6 +84,15 @@ def after_task(task_name: str) -> None:
         except Error:
             logger.debug("Closing a broken connection to %s", connection.alias, exc_info=True)
             connection.close()
+        still_open = still_open or connection.connection is not None
+    if not still_open:
+        _opened.discard(threading.get_ident())
+
+
+async def after_coroutine(task_name: str) -> None:
+    """Do the same in the thread where a coroutine's ORM calls run, if it opened a connection."""
+    if _opened - {threading.get_ident()}:
+        await sync_to_async(after_task)(task_name)
 
 
 def watch_connections() -> None:
@@ -81,6 +101,7 @@ def watch_connections() -> None:
 
 
 def _watch_new(connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    _opened.add(threading.get_ident())
     if watch not in connection.execute_wrappers:
         connection.execute_wrappers.append(watch)
 

@@ -23,6 +23,7 @@ from djtasks.exceptions import (
     WorkerLostError,
 )
 from djtasks.execution import atomic, calls, lost, report
+from djtasks.execution.connections import after_coroutine
 from djtasks.execution.coroutines import run_coroutine
 from djtasks.execution.einfo import ExceptionInfo
 from djtasks.execution.limits import can_interrupt, soft_limit, within
@@ -170,14 +171,21 @@ class Executor:
         """Call the task's own code within its limits."""
         task = self.task
         if "before_start" in self.overrides:
-            task.before_start(request.id, args, kwargs)
+            task.before_start(request.id or "", args, kwargs)
         limit = request.soft_time_limit or self.soft_time_limit
         if self.is_async:
-            return self.place.coroutine(within(self.run(*args, **kwargs), limit))
+            return self.place.coroutine(self._await(args, kwargs, limit))
         if limit is None or self.place.eager or not can_interrupt():
             return self.run(*args, **kwargs)
         with soft_limit(limit):
             return self.run(*args, **kwargs)
+
+    async def _await(self, args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:
+        try:
+            return await within(self.run(*args, **kwargs), limit)
+        finally:
+            if not self.place.eager and not self.place.shares_transaction:
+                await after_coroutine(self.task.name)
 
     def completed(self, request: Context, retval: Any, began: float) -> Outcome:
         """The outcome of a run that returned: what it links to, and its result."""
@@ -251,9 +259,7 @@ class Executor:
             einfo.clear()
         return outcome
 
-    def _retried(
-        self, request: Context, retry: Retry, plan: RetryPlan, began: float
-    ) -> Outcome:
+    def _retried(self, request: Context, retry: Retry, plan: RetryPlan, began: float) -> Outcome:
         task = self.task
         error = retry.exc if isinstance(retry.exc, BaseException) else retry
         einfo = ExceptionInfo(error)
@@ -361,9 +367,7 @@ def unknown(delivery: Delivery, hostname: str) -> Outcome:
     error = NotRegistered(delivery.task)
     request = Context.of_delivery(delivery, hostname)
     report.unknown(request, error)
-    signals.task_unknown.emit(
-        None, message=request, exc=error, name=delivery.task, id=request.id
-    )
+    signals.task_unknown.emit(None, message=request, exc=error, name=delivery.task, id=request.id)
     return Outcome(
         Disposal.END,
         states.FAILURE,

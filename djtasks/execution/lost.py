@@ -40,7 +40,7 @@ class Acknowledgement:
     """The options of a task that decide; deliveries and retries are counts."""
 
     acks_late: bool = False
-    acks_on_failure_or_timeout: bool = True
+    acks_on_timeout: bool = True
     reject_on_worker_lost: bool = False
     retry_on_worker_lost: bool = False
     atomic: bool = False
@@ -53,7 +53,7 @@ class Acknowledgement:
         option = task.option
         return cls(
             acks_late=bool(option("acks_late")),
-            acks_on_failure_or_timeout=bool(option("acks_on_failure_or_timeout")),
+            acks_on_timeout=bool(option("acks_on_timeout")),
             reject_on_worker_lost=bool(option("reject_on_worker_lost")),
             retry_on_worker_lost=bool(option("retry_on_worker_lost")),
             atomic=bool(option("atomic")),
@@ -75,7 +75,7 @@ def verdict(options: Acknowledgement, cause: Cause, deliveries: int, retries: in
     again = Verdict.REDELIVER if deliveries + 1 < options.max_deliveries else Verdict.FAIL
     match cause:
         case Cause.TIME_LIMIT:
-            late = options.acks_late and not options.acks_on_failure_or_timeout
+            late = options.acks_late and not options.acks_on_timeout
             return again if late else Verdict.FAIL
         case Cause.STOPPED:
             # Nobody's fault: it is not counted against the task.

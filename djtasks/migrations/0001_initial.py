@@ -2,19 +2,17 @@
 
 import django.contrib.postgres.fields
 import django.db.models.functions.datetime
-import djtasks.ids
-import djtasks.models
 from django.db import migrations, models
 
+import djtasks.ids
+import djtasks.models
 from djtasks.migrations._postgres import RunPostgres
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         RunPostgres(
@@ -24,112 +22,365 @@ class Migration(migrations.Migration):
             "DROP SEQUENCE IF EXISTS djtasks_message_seq",
         ),
         migrations.CreateModel(
-            name='Payload',
+            name="Payload",
             fields=[
-                ('id', models.UUIDField(default=djtasks.ids.new_id, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('body', models.TextField(help_text='The arguments as JSON: [args, kwargs].', verbose_name='body')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=djtasks.ids.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                (
+                    "body",
+                    models.TextField(
+                        help_text="The arguments as JSON: [args, kwargs].", verbose_name="body"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'large payload',
-                'verbose_name_plural': 'large payloads',
+                "verbose_name": "large payload",
+                "verbose_name_plural": "large payloads",
             },
         ),
         migrations.CreateModel(
-            name='Waiter',
+            name="Waiter",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False, verbose_name='id')),
-                ('task_id', models.UUIDField(db_index=True, verbose_name='task')),
-                ('listener', models.IntegerField(help_text='The server process that passes the notification on.', verbose_name='listener')),
-                ('since', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='since')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False, verbose_name="id")),
+                ("task_id", models.UUIDField(db_index=True, verbose_name="task")),
+                (
+                    "listener",
+                    models.IntegerField(
+                        help_text="The server process that passes the notification on.",
+                        verbose_name="listener",
+                    ),
+                ),
+                (
+                    "since",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="since"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'waiter',
-                'verbose_name_plural': 'waiters',
+                "verbose_name": "waiter",
+                "verbose_name_plural": "waiters",
             },
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.AutoField(primary_key=True, serialize=False, verbose_name='id')),
-                ('hostname', models.TextField(help_text='The node name, as in worker@host.', verbose_name='name')),
-                ('pid', models.IntegerField(verbose_name='process id')),
-                ('pool', models.TextField(verbose_name='pool')),
-                ('concurrency', models.IntegerField(verbose_name='concurrency')),
-                ('queues', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), blank=True, help_text='The queues that it serves. Empty: all.', null=True, size=None, verbose_name='queues')),
-                ('excluded_queues', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), blank=True, default=list, size=None, verbose_name='excluded queues')),
-                ('version', models.TextField(verbose_name='version')),
-                ('lease', models.FloatField(help_text='Seconds without a heartbeat after which it counts as dead.', verbose_name='lease')),
-                ('locked', models.BooleanField(default=False, help_text='Whether it holds a session lock, which a dead worker cannot.', verbose_name='holds a lock')),
-                ('wants_work', models.BooleanField(default=False, help_text='Whether it is to be woken by new messages.', verbose_name='wants work')),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='started at')),
-                ('heartbeat', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='heartbeat')),
+                ("id", models.AutoField(primary_key=True, serialize=False, verbose_name="id")),
+                (
+                    "hostname",
+                    models.TextField(
+                        help_text="The node name, as in worker@host.", verbose_name="name"
+                    ),
+                ),
+                ("pid", models.IntegerField(verbose_name="process id")),
+                ("pool", models.TextField(verbose_name="pool")),
+                ("concurrency", models.IntegerField(verbose_name="concurrency")),
+                (
+                    "queues",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        blank=True,
+                        help_text="The queues that it serves. Empty: all.",
+                        null=True,
+                        size=None,
+                        verbose_name="queues",
+                    ),
+                ),
+                (
+                    "excluded_queues",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(),
+                        blank=True,
+                        default=list,
+                        size=None,
+                        verbose_name="excluded queues",
+                    ),
+                ),
+                ("version", models.TextField(verbose_name="version")),
+                (
+                    "lease",
+                    models.FloatField(
+                        help_text="Seconds without a heartbeat after which it counts as dead.",
+                        verbose_name="lease",
+                    ),
+                ),
+                (
+                    "locked",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Whether it holds a session lock, which a dead worker cannot.",
+                        verbose_name="holds a lock",
+                    ),
+                ),
+                (
+                    "wants_work",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Whether it is to be woken by new messages.",
+                        verbose_name="wants work",
+                    ),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="started at",
+                    ),
+                ),
+                (
+                    "heartbeat",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="heartbeat",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'worker',
-                'verbose_name_plural': 'workers',
+                "verbose_name": "worker",
+                "verbose_name_plural": "workers",
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.UUIDField(default=djtasks.ids.new_id, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('custom_id', models.TextField(blank=True, help_text="The caller's own task id, where it is not a UUID.", null=True, verbose_name='custom id')),
-                ('task', models.TextField(help_text='The registered name of the task.', verbose_name='task')),
-                ('state', models.SmallIntegerField(choices=[(0, 'ready'), (1, 'scheduled'), (2, 'waiting')], db_default=0, help_text='Ready to run, scheduled for a time, or waiting for other tasks.', verbose_name='state')),
-                ('queue', models.TextField(verbose_name='queue')),
-                ('rank', models.IntegerField(db_default=0, help_text='The negated priority: smaller ranks run first.', verbose_name='rank')),
-                ('seq', models.BigIntegerField(db_default=djtasks.models.NextSequence(), editable=False, help_text='The order in which messages became ready.', verbose_name='sequence')),
-                ('payload', models.TextField(help_text='The arguments as JSON: [args, kwargs]. Empty if they are stored apart.', null=True, verbose_name='payload')),
-                ('payload_id', models.UUIDField(blank=True, help_text='The row that holds large arguments.', null=True, verbose_name='large payload')),
-                ('options', models.TextField(blank=True, help_text='Rarely used options of the call, as JSON: headers, links, time limits.', null=True, verbose_name='options')),
-                ('worker_id', models.IntegerField(blank=True, help_text='The worker that claimed it.', null=True, verbose_name='worker')),
-                ('enqueued_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='enqueued at')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='claimed at')),
-                ('eta', models.DateTimeField(blank=True, help_text='It does not run before this time.', null=True, verbose_name='not before')),
-                ('expires', models.DateTimeField(blank=True, help_text='It is revoked after this time.', null=True, verbose_name='expires')),
-                ('retries', models.IntegerField(db_default=0, verbose_name='retries')),
-                ('deliveries', models.IntegerField(db_default=0, help_text='How many times it was given to a worker that died.', verbose_name='lost deliveries')),
-                ('unknown_since', models.DateTimeField(blank=True, help_text='When a worker first met it without knowing its task.', null=True, verbose_name='unknown since')),
-                ('root_id', models.UUIDField(blank=True, null=True, verbose_name='root task')),
-                ('parent_id', models.UUIDField(blank=True, null=True, verbose_name='parent task')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=djtasks.ids.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                (
+                    "custom_id",
+                    models.TextField(
+                        blank=True,
+                        help_text="The caller's own task id, where it is not a UUID.",
+                        null=True,
+                        verbose_name="custom id",
+                    ),
+                ),
+                (
+                    "task",
+                    models.TextField(
+                        help_text="The registered name of the task.", verbose_name="task"
+                    ),
+                ),
+                (
+                    "state",
+                    models.SmallIntegerField(
+                        choices=[(0, "ready"), (1, "scheduled"), (2, "waiting")],
+                        db_default=0,
+                        help_text="Ready to run, scheduled for a time, or waiting for other tasks.",
+                        verbose_name="state",
+                    ),
+                ),
+                ("queue", models.TextField(verbose_name="queue")),
+                (
+                    "rank",
+                    models.IntegerField(
+                        db_default=0,
+                        help_text="The negated priority: smaller ranks run first.",
+                        verbose_name="rank",
+                    ),
+                ),
+                (
+                    "seq",
+                    models.BigIntegerField(
+                        db_default=djtasks.models.NextSequence(),
+                        editable=False,
+                        help_text="The order in which messages became ready.",
+                        verbose_name="sequence",
+                    ),
+                ),
+                (
+                    "payload",
+                    models.TextField(
+                        help_text="Arguments as JSON: [args, kwargs]; empty if stored apart.",
+                        null=True,
+                        verbose_name="payload",
+                    ),
+                ),
+                (
+                    "payload_id",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The row that holds large arguments.",
+                        null=True,
+                        verbose_name="large payload",
+                    ),
+                ),
+                (
+                    "options",
+                    models.TextField(
+                        blank=True,
+                        help_text="Rare options of the call, as JSON: headers, links, limits.",
+                        null=True,
+                        verbose_name="options",
+                    ),
+                ),
+                (
+                    "worker_id",
+                    models.IntegerField(
+                        blank=True,
+                        help_text="The worker that claimed it.",
+                        null=True,
+                        verbose_name="worker",
+                    ),
+                ),
+                (
+                    "enqueued_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="enqueued at",
+                    ),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="claimed at"),
+                ),
+                (
+                    "eta",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="It does not run before this time.",
+                        null=True,
+                        verbose_name="not before",
+                    ),
+                ),
+                (
+                    "expires",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="It is revoked after this time.",
+                        null=True,
+                        verbose_name="expires",
+                    ),
+                ),
+                ("retries", models.IntegerField(db_default=0, verbose_name="retries")),
+                (
+                    "deliveries",
+                    models.IntegerField(
+                        db_default=0,
+                        help_text="How many times it was given to a worker that died.",
+                        verbose_name="lost deliveries",
+                    ),
+                ),
+                (
+                    "unknown_since",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="When a worker first met it without knowing its task.",
+                        null=True,
+                        verbose_name="unknown since",
+                    ),
+                ),
+                ("root_id", models.UUIDField(blank=True, null=True, verbose_name="root task")),
+                ("parent_id", models.UUIDField(blank=True, null=True, verbose_name="parent task")),
             ],
             options={
-                'verbose_name': 'queued task',
-                'verbose_name_plural': 'queued tasks',
-                'indexes': [models.Index(condition=models.Q(('state', 0)), fields=['queue', 'rank', 'seq'], name='djtasks_message_ready'), models.Index(condition=models.Q(('state', 1)), fields=['eta'], name='djtasks_message_due')],
+                "verbose_name": "queued task",
+                "verbose_name_plural": "queued tasks",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", 0)),
+                        fields=["queue", "rank", "seq"],
+                        name="djtasks_message_ready",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", 1)), fields=["eta"], name="djtasks_message_due"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TaskResult',
+            name="TaskResult",
             fields=[
-                ('id', models.UUIDField(default=djtasks.ids.new_id, editable=False, primary_key=True, serialize=False, verbose_name='id')),
-                ('custom_id', models.TextField(blank=True, null=True, verbose_name='custom id')),
-                ('task', models.TextField(verbose_name='task')),
-                ('state', models.TextField(verbose_name='state')),
-                ('queue', models.TextField(verbose_name='queue')),
-                ('rank', models.IntegerField(db_default=0, verbose_name='rank')),
-                ('payload', models.TextField(null=True, verbose_name='payload')),
-                ('payload_id', models.UUIDField(blank=True, null=True, verbose_name='large payload')),
-                ('options', models.TextField(blank=True, null=True, verbose_name='options')),
-                ('result', models.TextField(blank=True, help_text='The return value, the exception or the meta data, as JSON.', null=True, verbose_name='result')),
-                ('exception', models.TextField(blank=True, help_text='The class of the exception, if any.', null=True, verbose_name='exception')),
-                ('traceback', models.TextField(blank=True, null=True, verbose_name='traceback')),
-                ('worker', models.TextField(blank=True, null=True, verbose_name='worker')),
-                ('retries', models.IntegerField(db_default=0, verbose_name='retries')),
-                ('deliveries', models.IntegerField(db_default=0, verbose_name='lost deliveries')),
-                ('enqueued_at', models.DateTimeField(null=True, verbose_name='enqueued at')),
-                ('started_at', models.DateTimeField(null=True, verbose_name='started at')),
-                ('updated_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='updated at')),
-                ('date_done', models.DateTimeField(blank=True, null=True, verbose_name='ended at')),
-                ('runtime', models.FloatField(blank=True, help_text='In seconds.', null=True, verbose_name='run time')),
-                ('root_id', models.UUIDField(blank=True, null=True, verbose_name='root task')),
-                ('parent_id', models.UUIDField(blank=True, null=True, verbose_name='parent task')),
-                ('children', models.TextField(blank=True, help_text='Results of calls made by the task.', null=True, verbose_name='children')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=djtasks.ids.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                ("custom_id", models.TextField(blank=True, null=True, verbose_name="custom id")),
+                ("task", models.TextField(verbose_name="task")),
+                ("state", models.TextField(verbose_name="state")),
+                ("queue", models.TextField(verbose_name="queue")),
+                ("rank", models.IntegerField(db_default=0, verbose_name="rank")),
+                ("payload", models.TextField(null=True, verbose_name="payload")),
+                (
+                    "payload_id",
+                    models.UUIDField(blank=True, null=True, verbose_name="large payload"),
+                ),
+                ("options", models.TextField(blank=True, null=True, verbose_name="options")),
+                (
+                    "result",
+                    models.TextField(
+                        blank=True,
+                        help_text="The return value, the exception or the meta data, as JSON.",
+                        null=True,
+                        verbose_name="result",
+                    ),
+                ),
+                (
+                    "exception",
+                    models.TextField(
+                        blank=True,
+                        help_text="The class of the exception, if any.",
+                        null=True,
+                        verbose_name="exception",
+                    ),
+                ),
+                ("traceback", models.TextField(blank=True, null=True, verbose_name="traceback")),
+                ("worker", models.TextField(blank=True, null=True, verbose_name="worker")),
+                ("retries", models.IntegerField(db_default=0, verbose_name="retries")),
+                ("deliveries", models.IntegerField(db_default=0, verbose_name="lost deliveries")),
+                ("enqueued_at", models.DateTimeField(null=True, verbose_name="enqueued at")),
+                ("started_at", models.DateTimeField(null=True, verbose_name="started at")),
+                (
+                    "updated_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="updated at",
+                    ),
+                ),
+                ("date_done", models.DateTimeField(blank=True, null=True, verbose_name="ended at")),
+                (
+                    "runtime",
+                    models.FloatField(
+                        blank=True, help_text="In seconds.", null=True, verbose_name="run time"
+                    ),
+                ),
+                ("root_id", models.UUIDField(blank=True, null=True, verbose_name="root task")),
+                ("parent_id", models.UUIDField(blank=True, null=True, verbose_name="parent task")),
+                (
+                    "children",
+                    models.TextField(
+                        blank=True,
+                        help_text="Results of calls made by the task.",
+                        null=True,
+                        verbose_name="children",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'task result',
-                'verbose_name_plural': 'task results',
-                'indexes': [models.Index(fields=['date_done'], name='djtasks_taskresult_done')],
+                "verbose_name": "task result",
+                "verbose_name_plural": "task results",
+                "indexes": [models.Index(fields=["date_done"], name="djtasks_taskresult_done")],
             },
         ),
         RunPostgres(

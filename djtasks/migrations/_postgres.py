@@ -41,8 +41,10 @@ class RunPostgres(Operation):
 
     def _run(self, app_label: str, schema_editor: Any, statements: str) -> None:
         connection = schema_editor.connection
-        if connection.vendor == "postgresql" and statements and self.allow_migrate_app(
-            connection.alias, app_label
+        if (
+            connection.vendor == "postgresql"
+            and statements
+            and self.allow_migrate_app(connection.alias, app_label)
         ):
             schema_editor.execute(statements, params=None)
 

@@ -107,9 +107,7 @@ class Positions:
             "seqs": [self._positions[name][1] for name in names],
         }
 
-    def claimed(
-        self, claimed: Sequence[Delivery], limit: int, began: float, now: float
-    ) -> None:
+    def claimed(self, claimed: Sequence[Delivery], limit: int, began: float, now: float) -> None:
         """Take note of a claim's result and of the time it took, in seconds."""
         if self._from_start:
             # What counts is how much longer it took than a claim from a position does.

@@ -9,7 +9,7 @@ from django.db import connections
 from djtasks.exceptions import ImproperlyConfigured
 
 if TYPE_CHECKING:
-    from psycopg import Connection
+    from psycopg import BaseConnection
 
 # Django's own adaptation of the connection, which has no meaning for a plain psycopg one.
 _DJANGO_ONLY = ("context", "cursor_factory", "prepare_threshold", "pool", "server_side_binding")
@@ -33,7 +33,7 @@ def parameters(alias: str) -> dict[str, Any]:
     return params
 
 
-def is_pooled(connection: Connection[Any], backend_pid: int) -> bool:
+def is_pooled(connection: BaseConnection[Any], backend_pid: int) -> bool:
     """Whether a pooler such as PgBouncer stands between this connection and the server.
 
     A pooler answers the start of the connection with a key of its own, so that the process id

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
@@ -28,12 +29,8 @@ INSERT_PAYLOAD = load("insert_payload")
 WAKE = load("wake")
 
 
-class Collector(Protocol):
-    """Somebody who takes messages instead of the database."""
-
-    def __call__(self, messages: Sequence[NewMessage]) -> None:
-        """Take the messages of one call."""
-
+Collector = Callable[["Sequence[NewMessage]"], None]
+"""Somebody who takes the messages of calls instead of the database."""
 
 _collector: ContextVar[Collector | None] = ContextVar("djtasks_collector", default=None)
 
@@ -136,7 +133,8 @@ def flush_deferred(using: str | None = None) -> int:
     """
     count = 0
     for connection in connections.all(initialized_only=True):
-        for _sids, callback, *_rest in connection.run_on_commit:
+        for hook in connection.run_on_commit:
+            callback = hook[1]
             if isinstance(callback, Deferred) and callback.alias == (using or conf.DATABASE):
                 count += callback.flush()
     return count
@@ -189,16 +187,15 @@ class Wake:
 Hook = TypeVar("Hook", Deferred, Wake)
 
 
-def _on_commit(
-    connection: BaseDatabaseWrapper, kind: type[Hook], alias: str
-) -> Hook:
+def _on_commit(connection: BaseDatabaseWrapper, kind: type[Hook], alias: str) -> Hook:
     """The transaction's own hook of this kind, made on first use.
 
     It is looked up in Django's list and kept nowhere else, so that it lives and dies with its
     savepoint: a rollback to the savepoint takes the hook, and with it its messages, away.
     """
     sids = set(connection.savepoint_ids)
-    for known_sids, callback, *_rest in reversed(connection.run_on_commit):
+    for known in reversed(connection.run_on_commit):
+        known_sids, callback = known[0], known[1]
         if type(callback) is kind and callback.alias == alias and known_sids == sids:
             return callback
     hook = kind(alias)

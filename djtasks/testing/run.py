@@ -109,9 +109,7 @@ def _claim(
 ) -> Delivery | None:
     with connection.cursor() as cursor:
         if scheduled:
-            cursor.execute(
-                "UPDATE djtasks_message SET eta = now() WHERE state = 1 AND eta > now()"
-            )
+            cursor.execute("UPDATE djtasks_message SET eta = now() WHERE state = 1 AND eta > now()")
         cursor.execute(PROMOTE)
         if queues is None:
             cursor.execute(READY_QUEUES)
@@ -126,9 +124,7 @@ def _claim(
                 "seqs": [START[1]] * len(queues),
             },
         )
-        rows = [
-            tuple(getattr(value, "bytes", value) for value in row) for row in cursor.fetchall()
-        ]
+        rows = [tuple(getattr(value, "bytes", value) for value in row) for row in cursor.fetchall()]
     claimed = deliveries(rows)
     return claimed[0] if claimed else None
 

@@ -25,9 +25,9 @@ def banner(options: WorkerOptions, server_version: str, database: str, note: str
         "queues": queues,
         "pool": f"{options.pool}, {options.concurrency} at once",
     }
+    python = platform.python_version()
     lines = [
-        f"djtasks {__version__} · Django {django.get_version()} · Python "
-        f"{platform.python_version()}",
+        f"djtasks {__version__} · Django {django.get_version()} · Python {python}",
         "",
         *(f"  {name:<10}{value}" for name, value in rows.items()),
     ]

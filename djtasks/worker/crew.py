@@ -137,19 +137,19 @@ class Crew:
     ) -> None:
         """Decide on the message that a child was running when it ended."""
         delivery = assignment.delivery
+        why: tuple[str, Any]
         if member.killing is not None and member.killing[0] == token:
-            cause, kind, detail = Cause.TIME_LIMIT, "limit", member.killing[1]
-            text = f"Hard time limit ({detail}s) exceeded"
+            cause, why = Cause.TIME_LIMIT, ("limit", member.killing[1])
+            text = f"Hard time limit ({member.killing[1]}s) exceeded"
         else:
-            cause, kind = Cause.CHILD, "lost"
             text = f"Worker exited prematurely: {describe_status(status)} Job: {token}."
-            detail = text
+            cause, why = Cause.CHILD, ("lost", text)
         logger.error("Task %s[%s]: %s", delivery.task, delivery.id.hex(), text)
         if assignment.lost is not None:
             # The child died while it recorded an earlier loss: record that without handlers.
             self.fail(assignment, assignment.lost, batch)
             return
-        self.settle(assignment, cause, (kind, detail), batch)
+        self.settle(assignment, cause, why, batch)
 
     def settle(
         self, assignment: Assignment, cause: Cause, why: tuple[str, Any], batch: Batch
@@ -422,4 +422,3 @@ def describe_status(status: int) -> str:
     except ValueError:
         return f"signal {-status}"
     return f"signal {-status} ({name})"
-

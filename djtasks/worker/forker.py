@@ -65,9 +65,13 @@ class Forker:
 
     def _obey(self) -> bool:
         """Carry out one order; False when the parent is gone."""
-        data, ancillary, _flags, _address = self._control.recvmsg(
-            PACKET, socket.CMSG_SPACE(2 * array.array("i").itemsize)
-        )
+        try:
+            data, ancillary, _flags, _address = self._control.recvmsg(
+                PACKET, socket.CMSG_SPACE(2 * array.array("i").itemsize)
+            )
+        except ConnectionResetError:
+            # The parent left without reading all our news.
+            return False
         if not data:
             return False
         fds = array.array("i")

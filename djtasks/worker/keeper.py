@@ -60,6 +60,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, false)
 RETURNING id
 """
 
+
 class RawTextUUID(Loader):
     """UUIDs in text results as their 16 bytes, like :class:`RawUUID` in binary ones."""
 
@@ -110,20 +111,24 @@ class Keeper(threading.Thread):
         lease = float(conf.LEASE if locked else conf.POOLED_LEASE)
         began = time.monotonic()
         with self._guard:
-            row = self._open().execute(
-                _REGISTER,
-                (
-                    options.hostname,
-                    os.getpid(),
-                    options.pool,
-                    options.concurrency,
-                    None if options.queues is None else list(options.queues),
-                    list(options.excluded_queues),
-                    __version__,
-                    lease,
-                    locked,
-                ),
-            ).fetchone()
+            row = (
+                self._open()
+                .execute(
+                    _REGISTER,
+                    (
+                        options.hostname,
+                        os.getpid(),
+                        options.pool,
+                        options.concurrency,
+                        None if options.queues is None else list(options.queues),
+                        list(options.excluded_queues),
+                        __version__,
+                        lease,
+                        locked,
+                    ),
+                )
+                .fetchone()
+            )
         self._worker_id = row[0] if row else 0
         self._lease = lease
         self.renewed_at = began
@@ -216,8 +221,8 @@ class Keeper(threading.Thread):
         """Which messages go back, by owner, and which are to end, with the verdict on each."""
         released: dict[int, list[bytes]] = {}
         losses: dict[bytes, str] = {}
-        for id, task, owner, lost_deliveries in rows:
-            decided = verdict(acknowledgement(task), Cause.WORKER, lost_deliveries, 0)
+        for id, task, owner, lost_deliveries, retries in rows:
+            decided = verdict(acknowledgement(task), Cause.WORKER, lost_deliveries, retries)
             if decided is Verdict.REDELIVER:
                 released.setdefault(owner, []).append(id)
             else:
@@ -231,24 +236,20 @@ class Keeper(threading.Thread):
         )
         connection.execute(RELEASE, {"outcomes": f"[{items}]"})
 
-    def _take_over(
-        self, connection: psycopg.Connection[Any], losses: dict[bytes, str]
-    ) -> Losses:
+    def _take_over(self, connection: psycopg.Connection[Any], losses: dict[bytes, str]) -> Losses:
         if not losses:
             return []
         cursor = connection.cursor(binary=True, row_factory=tuple_row)
-        cursor.execute(
-            ADOPT, {"worker": self._worker_id, "ids": [id.hex() for id in losses]}
-        )
+        cursor.execute(ADOPT, {"worker": self._worker_id, "ids": [id.hex() for id in losses]})
         return [(delivery, losses[delivery.id]) for delivery in deliveries(cursor.fetchall())]
 
     def _prune(self, connection: psycopg.Connection[Any]) -> None:
         """Delete expired results, in batches between which others have their turn."""
-        expires = conf.RESULT_EXPIRES
+        expires: float | timedelta | None = conf.RESULT_EXPIRES
         age = expires.total_seconds() if isinstance(expires, timedelta) else expires
         while age and not self._stop_asked.is_set():
             row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
-            if not row or row[0] < PRUNE_BATCH:
+            if row is None or row[0] < PRUNE_BATCH:
                 return
             connection.execute(BEAT, {"worker": self._worker_id})
 

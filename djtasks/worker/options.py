@@ -15,10 +15,8 @@ StartMethod = Literal["forkserver", "spawn"]
 
 def available_cpus() -> int:
     """The CPUs that this process may use: its affinity, and its container's quota."""
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
     return max(1, min(cpus, _quota() or cpus))
 
 
@@ -77,9 +75,7 @@ class WorkerOptions:
                 "The pool 'solo' runs one task at a time. Use --concurrency 1, or another pool."
             )
         if self.concurrency < 1:
-            raise ImproperlyConfigured(
-                f"--concurrency must be at least 1, not {self.concurrency}."
-            )
+            raise ImproperlyConfigured(f"--concurrency must be at least 1, not {self.concurrency}.")
 
     @property
     def processes(self) -> int:

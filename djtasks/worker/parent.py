@@ -156,9 +156,7 @@ class Parent:
             )
         claimed = self.intake.done(turn, began, time.monotonic())
         if claimed:
-            self.crew.take(
-                self.intake.known(claimed, self.worker_id, self.batch), self.worker_id
-            )
+            self.crew.take(self.intake.known(claimed, self.worker_id, self.batch), self.worker_id)
             self.crew.deal()
 
     async def _recover(self, error: psycopg.Error) -> None:
@@ -209,9 +207,7 @@ class Parent:
 
     async def _register(self) -> None:
         """Take a new worker id. What is held under an old one may be given to others."""
-        self.worker_id = await asyncio.to_thread(
-            self.keeper.register, locked=self.session.listens
-        )
+        self.worker_id = await asyncio.to_thread(self.keeper.register, locked=self.session.listens)
         await self.session.lock(self.worker_id)
         self.crew.owner = self.worker_id
         self._given_up = False
@@ -321,9 +317,7 @@ class Parent:
             else:
                 await asyncio.sleep(0.05)
         if len(self.batch):
-            logger.error(
-                "%d outcomes could not be written before the end", len(self.batch)
-            )
+            logger.error("%d outcomes could not be written before the end", len(self.batch))
         await asyncio.to_thread(self.keeper.stop)
         await self.session.close()
         signals.worker_shutdown.emit(self)

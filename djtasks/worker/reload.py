@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from django.utils.autoreload import StatReloader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import FrameType
 
@@ -19,8 +20,11 @@ INTERVAL = 1.0
 """Seconds between two looks at the files."""
 
 
-def run_with_reload() -> int:
-    """Run this command without ``--reload`` until it is stopped; returns its exit status."""
+def run_with_reload(write: Callable[[str], object]) -> int:
+    """Run this command without ``--reload`` until it is stopped; returns its exit status.
+
+    ``write`` takes a line for each start.
+    """
     arguments = [argument for argument in sys.argv if argument != "--reload"]
     watcher = _Watcher()
     stopped: list[int] = []
@@ -41,7 +45,7 @@ def run_with_reload() -> int:
             return process.wait()
         changed = watcher.changed()
         if changed is not None:
-            print(f"{changed} changed; starting the worker again", flush=True)
+            write(f"{changed} changed; starting the worker again")
             if status is None:
                 process.terminate()
                 process.wait()

@@ -98,9 +98,7 @@ class Turn:
 class Session:
     """A connection that listens, holds the worker's lock and carries its turns."""
 
-    def __init__(
-        self, alias: str, hostname: str, on_notify: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, alias: str, hostname: str, on_notify: Callable[[str, str], None]) -> None:
         self._on_notify = on_notify
         self._params = parameters(alias)
         self._params.setdefault("application_name", f"djtasks {hostname}"[:63])
@@ -134,7 +132,9 @@ class Session:
         )
         try:
             connection.adapters.register_loader("uuid", RawUUID)
-            cursor = await connection.execute("SELECT pg_backend_pid(), current_setting('server_version')")
+            cursor = await connection.execute(
+                "SELECT pg_backend_pid(), current_setting('server_version')"
+            )
             row = await cursor.fetchone()
             pid, self.server_version = row if row else (0, "")
             self.pooled = conf.LISTEN is False or (
@@ -192,9 +192,7 @@ class Session:
         """
         if self.connection is None:
             return 0
-        cursor = await self.connection.execute(
-            RELEASE_STRAYS, {"worker": worker_id, "held": held}
-        )
+        cursor = await self.connection.execute(RELEASE_STRAYS, {"worker": worker_id, "held": held})
         return cursor.rowcount
 
     async def roll_back(self) -> None:
@@ -277,4 +275,3 @@ class Session:
             turn.next_due = row[0] if row else None
         if queues is not None:
             turn.queues = [row[0] for row in await queues.fetchall()]
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError
@@ -18,6 +18,8 @@ from djtasks.worker.options import WorkerOptions, available_cpus, node_name
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+
+    from djtasks.worker.options import Pool, StartMethod
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 
@@ -89,7 +91,7 @@ class Command(BaseCommand):
         if options["reload"]:
             from djtasks.worker.reload import run_with_reload
 
-            sys.exit(run_with_reload())
+            sys.exit(run_with_reload(self.stdout.write))
         setup_worker_logging(worker_options.loglevel)
         from djtasks.worker.run import run_worker
 
@@ -112,7 +114,10 @@ class Command(BaseCommand):
 
     @staticmethod
     def _options(given: dict[str, Any]) -> WorkerOptions:
-        pool = given["pool"] or conf.WORKER_POOL
+        pool = cast("Pool", given["pool"] or conf.WORKER_POOL)
+        start_method = cast(
+            "StartMethod", given["start_method"] or conf.WORKER_START_METHOD
+        )
         concurrency = given["concurrency"] or conf.WORKER_CONCURRENCY
         if concurrency in (None, "auto"):
             concurrency = 1 if pool == "solo" else available_cpus()
@@ -131,12 +136,11 @@ class Command(BaseCommand):
             hostname=node_name(given["hostname"]),
             loglevel=logging.getLevelName(given["loglevel"].replace("FATAL", "CRITICAL")),
             max_tasks_per_child=given["max_tasks_per_child"] or conf.WORKER_MAX_TASKS_PER_CHILD,
-            max_memory_per_child=given["max_memory_per_child"]
-            or conf.WORKER_MAX_MEMORY_PER_CHILD,
+            max_memory_per_child=given["max_memory_per_child"] or conf.WORKER_MAX_MEMORY_PER_CHILD,
             time_limit=given["time_limit"] or conf.TASK_TIME_LIMIT,
             soft_time_limit=given["soft_time_limit"] or conf.TASK_SOFT_TIME_LIMIT,
             prefetch=given["prefetch"] or conf.WORKER_PREFETCH,
-            start_method=given["start_method"] or conf.WORKER_START_METHOD,
+            start_method=start_method,
             drain=given["drain"],
             max_tasks=given["max_tasks"],
             soft_shutdown_timeout=given["soft_shutdown_timeout"]
