@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from django.apps import apps
 
@@ -16,7 +16,7 @@ from djtasks.canvas.signature import Signature as Sig
 from djtasks.canvas.signature import signature
 from djtasks.conf import Conf, conf
 from djtasks.current import get_current_task, get_current_worker_task
-from djtasks.declare import checked_options, decorator, gen_task_name
+from djtasks.declare import Declare, DeclareBound, checked_options, decorator, gen_task_name
 from djtasks.exceptions import AlwaysEagerIgnored
 from djtasks.options import (
     CALL_OPTIONS,
@@ -26,8 +26,11 @@ from djtasks.options import (
 )
 from djtasks.registry import TaskRegistry, adopt, adopt_awaiting, registry
 from djtasks.result import AsyncResult as Result
+from djtasks.task import CoroutineTask
 from djtasks.task import Task as BaseTask
 
+P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T", bound=BaseTask[..., Any])
 
 
@@ -64,6 +67,14 @@ class App:
         """The same, not counting tasks that were called directly."""
         return get_current_worker_task()
 
+    @overload
+    def task(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> CoroutineTask[P, R]: ...
+    @overload
+    def task(self, function: Callable[P, R], /) -> BaseTask[P, R]: ...
+    @overload
+    def task(self, *, bind: Literal[True], **options: Any) -> DeclareBound: ...
+    @overload
+    def task(self, *, bind: Literal[False] = ..., **options: Any) -> Declare: ...
     def task(self, *args: Any, **options: Any) -> Any:
         """``@app.task``: the same as :func:`shared_task`.
 

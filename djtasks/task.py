@@ -67,7 +67,10 @@ class Task(Running, Generic[P, R]):
             name for name in OVERRIDABLE if getattr(cls, name) is not getattr(Task, name)
         )
 
-    if not TYPE_CHECKING:
+    if TYPE_CHECKING:
+        __name__: str
+        __qualname__: str
+    else:
         # A type checker would take this for leave to set any attribute.
         def __setattr__(self, name: str, value: object) -> None:
             object.__setattr__(self, name, value)

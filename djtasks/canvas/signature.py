@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from djtasks.codec import decode_call
 from djtasks.exceptions import NotRegistered
@@ -345,7 +345,6 @@ class Signature(dict[str, Any], Generic[R]):
         """Not a merge of dicts: two signatures have no such thing."""
         return NotImplemented
 
-    __ror__ = __or__
     __ior__ = __or__
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Signature[Any]:
@@ -365,9 +364,13 @@ class Signature(dict[str, Any], Generic[R]):
             return None
 
 
-def signature(
-    varies: Task[..., R] | str | Mapping[str, Any], *args: Any, **kwargs: Any
-) -> Signature[R]:
+@overload
+def signature(varies: Task[..., R], *args: Any, **kwargs: Any) -> Signature[R]: ...
+@overload
+def signature(varies: Signature[R], *args: Any, **kwargs: Any) -> Signature[R]: ...
+@overload
+def signature(varies: str | Mapping[str, Any], *args: Any, **kwargs: Any) -> Signature[Any]: ...
+def signature(varies: Any, *args: Any, **kwargs: Any) -> Signature[Any]:
     """Make a signature from a task or its name: ``signature("proj.add", args=(2, 2))``.
 
     A signature is cloned, a dict that was one is rebuilt; further parameters are those of
