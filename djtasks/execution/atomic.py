@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db import connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 
 from djtasks import states
 from djtasks.conf import conf
 from djtasks.exceptions import WorkerLostError
+from djtasks.execution import lost
 from djtasks.execution.outcome import Disposal, Outcome
 from djtasks.queue.finish import end_here
 
@@ -41,12 +42,23 @@ def run(
                 connections[conf.DATABASE], delivery, outcome, place.owner, place.hostname
             ):
                 raise _GivenAwayError
+    except (InterfaceError, OperationalError) as error:
+        connection = connections[conf.DATABASE]
+        if connection.connection is not None and connection.is_usable():
+            raise
+        # The database went away: nothing was written, or all of it. The message tells, for it
+        # went with the writes; if it is still there, it is to run again.
+        if lost.verdict_of_task(executor.task, lost.Cause.CHILD, delivery) is lost.Verdict.FAIL:
+            raise
+        return Outcome(
+            Disposal.RELEASE, None, delay=1.0, lost_deliveries=1, retval=error, error=error
+        )
     except _GivenAwayError:
-        error = WorkerLostError(
+        given_away = WorkerLostError(
             "The message was given to another worker while the task ran; its writes were "
             "rolled back."
         )
-        return Outcome(Disposal.ENDED, states.REJECTED, retval=error, error=error)
+        return Outcome(Disposal.ENDED, states.REJECTED, retval=given_away, error=given_away)
     outcome.disposal = Disposal.ENDED
     return outcome
 

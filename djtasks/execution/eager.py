@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from djtasks import states
+from djtasks.exceptions import TaskRevokedError
 from djtasks.execution import calls
 from djtasks.execution.delivery import Delivery
 from djtasks.execution.executor import Executor, Place
@@ -75,4 +76,8 @@ def state_of(outcome: Outcome) -> str:
         return states.REJECTED
     if outcome.disposal is Disposal.RETRY:
         return states.RETRY
-    return states.IGNORED if outcome.error is None else states.FAILURE
+    if outcome.error is not None:
+        revoked = isinstance(outcome.error, TaskRevokedError)
+        return states.REVOKED if revoked else states.FAILURE
+    # A task that raised Ignore has no outcome of its own, not even the time it took.
+    return states.IGNORED if outcome.runtime is None else states.SUCCESS

@@ -6,7 +6,6 @@ in the commit that ends the message.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,6 @@ from djtasks import signals, states
 from djtasks.codec import decode_call, encode_exception, encode_result
 from djtasks.exceptions import (
     Ignore,
-    InvalidTaskError,
-    NotRegistered,
     Reject,
     Retry,
     TaskRevokedError,
@@ -28,7 +25,7 @@ from djtasks.execution.coroutines import run_coroutine
 from djtasks.execution.einfo import ExceptionInfo
 from djtasks.execution.limits import can_interrupt, soft_limit, within
 from djtasks.execution.outcome import Disposal, Outcome
-from djtasks.execution.request import HOSTNAME, Context, pop, push, uuid_text
+from djtasks.execution.request import HOSTNAME, Context, pop, push
 from djtasks.execution.retry import RetryPlan
 
 if TYPE_CHECKING:
@@ -37,7 +34,8 @@ if TYPE_CHECKING:
     from djtasks.execution.delivery import Delivery
     from djtasks.task import Task
 
-logger = logging.getLogger("djtasks.worker")
+REQUEUE_DELAY = 1.0
+"""Seconds before a message is claimed again that its task rejected with ``requeue=True``."""
 
 
 @dataclass(slots=True)
@@ -127,7 +125,8 @@ class Executor:
         task_id = request.id
         state: str | None = None
         retval: Any = None
-        signals.task_prerun.emit(task, task_id=task_id, task=task, args=args, kwargs=kwargs)
+        if signals.task_prerun.receivers:
+            signals.task_prerun.emit(task, task_id=task_id, task=task, args=args, kwargs=kwargs)
         try:
             try:
                 if self.atomic:
@@ -157,15 +156,16 @@ class Executor:
                 outcome.again = calls.changes(task, request, request.retry_plan)
             return outcome
         finally:
-            signals.task_postrun.emit(
-                task,
-                task_id=task_id,
-                task=task,
-                args=args,
-                kwargs=kwargs,
-                retval=retval,
-                state=state,
-            )
+            if signals.task_postrun.receivers:
+                signals.task_postrun.emit(
+                    task,
+                    task_id=task_id,
+                    task=task,
+                    args=args,
+                    kwargs=kwargs,
+                    retval=retval,
+                    state=state,
+                )
 
     def call(self, request: Context, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call the task's own code within its limits."""
@@ -207,7 +207,8 @@ class Executor:
         task, retval, runtime = self.task, outcome.retval, outcome.runtime or 0.0
         if "on_success" in self.overrides:
             report.guard(task, "on_success", retval, request.id, request.args, request.kwargs)
-        signals.task_success.emit(task, result=retval, runtime=runtime)
+        if signals.task_success.receivers:
+            signals.task_success.emit(task, result=retval, runtime=runtime)
         report.succeeded(task, request, retval, runtime)
         self._after_return(states.SUCCESS, retval, request)
 
@@ -291,7 +292,10 @@ class Executor:
         report.rejected(task, request, reject)
         signals.task_rejected.emit(task, message=request, exc=reject)
         if reject.requeue:
-            return Outcome(Disposal.RELEASE, None, lost_deliveries=1, retval=reject)
+            # Not at once: what cannot be done now should not keep a worker busy with trying.
+            return Outcome(
+                Disposal.RELEASE, None, delay=REQUEUE_DELAY, lost_deliveries=1, retval=reject
+            )
         stored = self.store_errors or not (self.ignore_result or request.ignore_result)
         einfo = ExceptionInfo(reject, own_frames=2)
         signals.task_failure.emit(
@@ -360,48 +364,3 @@ class Executor:
                 request.kwargs,
                 None,
             )
-
-
-def unknown(delivery: Delivery, hostname: str) -> Outcome:
-    """The outcome of a message whose task no worker has known for too long."""
-    error = NotRegistered(delivery.task)
-    request = Context.of_delivery(delivery, hostname)
-    report.unknown(request, error)
-    signals.task_unknown.emit(None, message=request, exc=error, name=delivery.task, id=request.id)
-    return Outcome(
-        Disposal.END,
-        states.FAILURE,
-        result=encode_exception(error),
-        exception="NotRegistered",
-        retval=error,
-        error=error,
-    )
-
-
-def broken(delivery: Delivery, error: Exception) -> Outcome:
-    """The outcome of a message that could not be run because of its row or of our own fault."""
-    cause = InvalidTaskError(
-        f"The message of task {delivery.task!r} cannot be run: {type(error).__name__}: {error}"
-    )
-    cause.__cause__ = error
-    einfo = ExceptionInfo(cause)
-    logger.error("%s\n%s", cause, einfo.traceback)
-    signals.task_internal_error.emit(
-        None,
-        task_id=uuid_text(delivery.id),
-        args=[],
-        kwargs={},
-        request=None,
-        exception=cause,
-        traceback=einfo.tb,
-        einfo=einfo,
-    )
-    return Outcome(
-        Disposal.END,
-        states.FAILURE,
-        result=encode_exception(cause),
-        traceback=einfo.traceback,
-        exception="InvalidTaskError",
-        retval=cause,
-        error=cause,
-    )

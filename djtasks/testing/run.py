@@ -11,9 +11,10 @@ from django.db import connections
 from djtasks import states
 from djtasks.conf import conf
 from djtasks.execution.eager import state_of
-from djtasks.execution.executor import Executor, Place, broken, unknown
+from djtasks.execution.executor import Executor, Place
 from djtasks.execution.outcome import Disposal
 from djtasks.execution.request import uuid_text
+from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.claim import CLAIM, START, deliveries
 from djtasks.queue.enqueue import flush_deferred
 from djtasks.queue.finish import Batch

@@ -11,12 +11,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from djtasks import signals
-from djtasks.codec import encode_exception
-from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
-from djtasks.execution.lost import EARLY, Acknowledgement, Cause, Verdict, verdict
+from djtasks.execution.lost import Cause
 from djtasks.execution.outcome import Disposal
+from djtasks.execution.request import uuid_text
 from djtasks.registry import registry
 from djtasks.worker.board import Board
+from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
 from djtasks.worker.pace import Pace
 
@@ -53,7 +53,6 @@ class Crew:
         self.hand: deque[Assignment] = deque()
         self.post_mortem: deque[Assignment] = deque()
         self.owner = 0
-        self.begun = 0
         self._restarts: dict[int, float] = {}
         self._next_token = 1
 
@@ -144,44 +143,20 @@ class Crew:
         else:
             text = f"Worker exited prematurely: {describe_status(status)} Job: {token}."
             cause, why = Cause.CHILD, ("lost", text)
-        logger.error("Task %s[%s]: %s", delivery.task, delivery.id.hex(), text)
+        name = delivery.custom_id or uuid_text(delivery.id)
+        logger.error("Task %s[%s]: %s", delivery.task, name, text)
         if assignment.lost is not None:
             # The child died while it recorded an earlier loss: record that without handlers.
-            self.fail(assignment, assignment.lost, batch)
+            fail(assignment, batch)
             return
-        self.settle(assignment, cause, why, batch)
+        self._settle(assignment, cause, why, batch)
 
-    def settle(
+    def _settle(
         self, assignment: Assignment, cause: Cause, why: tuple[str, Any], batch: Batch
     ) -> None:
-        """Give a lost message back, or have a child record how it ended."""
-        delivery = assignment.delivery
-        decided = verdict(
-            acknowledgement(delivery.task), cause, delivery.deliveries, delivery.retries
-        )
-        if decided is Verdict.REDELIVER:
-            counted = 0 if cause is Cause.STOPPED else 1
-            batch.add(
-                Disposal.RELEASE,
-                delivery,
-                assignment.owner,
-                f'"deliveries":{counted},"delay":0',
-            )
-        else:
-            self.post_mortem.append(assignment._replace(lost=(decided.value, *why)))
-
-    def fail(self, assignment: Assignment, lost: tuple[str, str, Any], batch: Batch) -> None:
-        """Record a loss as FAILURE without running any handler of the task."""
-        _verdict, kind, detail = lost
-        error = TimeLimitExceeded(detail) if kind == "limit" else WorkerLostError(detail)
-        batch.add(
-            Disposal.END,
-            assignment.delivery,
-            assignment.owner,
-            f'"runtime":0.0,"state":"FAILURE","result":{encode_exception(error)},'
-            f'"traceback":{json.dumps(f"{type(error).__name__}: {error}")},'
-            f'"exception":"{type(error).__name__}"',
-        )
+        to_record = settle(assignment, cause, why, batch)
+        if to_record is not None:
+            self.post_mortem.append(to_record)
 
     # --- handing out -----------------------------------------------------------------------
 
@@ -227,12 +202,20 @@ class Crew:
                 queue = self.post_mortem or self.hand
                 if not queue:
                     break
-                shares[i].append((token, queue.popleft()))
+                assignment = queue.popleft()
+                if assignment.owner != self.owner:
+                    # Claimed under an id that others have given up: it is theirs by now.
+                    continue
+                shares[i].append((token, assignment))
                 token += 1
         self._next_token = token
         for (member, _room), share in zip(free, shares, strict=True):
             if share:
-                self.begun += len(share)
+                if logger.isEnabledFor(logging.INFO):
+                    for _token, assignment in share:
+                        delivery = assignment.delivery
+                        name = delivery.custom_id or uuid_text(delivery.id)
+                        logger.info("Task %s[%s] received", delivery.task, name)
                 member.give(share)
 
     def release_hand(self, batch: Batch) -> None:
@@ -368,15 +351,15 @@ class Crew:
                 if token not in running:
                     self.hand.append(assignment)
                 elif assignment.lost is not None:
-                    self.fail(assignment, assignment.lost, batch)
+                    fail(assignment, batch)
                 else:
                     why = ("lost", "The worker was told to stop at once while the task ran.")
-                    self.settle(assignment, Cause.STOPPED, why, batch)
+                    self._settle(assignment, Cause.STOPPED, why, batch)
             member.held.clear()
         while self.post_mortem:
             assignment = self.post_mortem.popleft()
             if assignment.lost is not None:
-                self.fail(assignment, assignment.lost, batch)
+                fail(assignment, batch)
         self.release_hand(batch)
 
     def _await_ends(self) -> None:
@@ -405,20 +388,3 @@ class Crew:
         for member in self.members.values():
             assignments += member.held.values()
         return [assignment.delivery.id.hex() for assignment in assignments]
-
-
-def acknowledgement(task_name: str) -> Acknowledgement:
-    """How a task is acknowledged; one that this worker does not know is never run twice."""
-    task = registry.get(task_name)
-    return EARLY if task is None else Acknowledgement.of(task)
-
-
-def describe_status(status: int) -> str:
-    """An exit status as Celery words it: ``signal 9 (SIGKILL)`` or ``exitcode 1``."""
-    if status >= 0:
-        return f"exitcode {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        return f"signal {-status}"
-    return f"signal {-status} ({name})"

@@ -24,7 +24,7 @@ from djtasks.execution.lost import Cause, Verdict, verdict
 from djtasks.queue.claim import deliveries
 from djtasks.queue.connect import parameters
 from djtasks.queue.sql import load
-from djtasks.worker.crew import acknowledgement
+from djtasks.worker.losses import acknowledgement
 from djtasks.worker.session import LOCK_CLASS, RawUUID
 
 if TYPE_CHECKING:

@@ -116,16 +116,17 @@ class Parent:
 
     def _has_reason_for_turn(self) -> bool:
         now = time.monotonic()
-        if not self.session.is_open:
-            return now >= self._retry_at
         if now < self._retry_at:
             return False
+        if not self.session.is_open or self._given_up:
+            return True
         return bool(len(self.batch)) or (
             self._may_claim() and self.intake.wants_to_look(now) and self.crew.room() > 0
         )
 
     def _may_claim(self) -> bool:
-        return self.stop.stage is Stopping.NO and self.keeper.holds_lease()
+        running = self.stop.stage is Stopping.NO and not self._given_up
+        return running and self.keeper.holds_lease()
 
     # --- one turn ----------------------------------------------------------------------------
 
@@ -136,7 +137,8 @@ class Parent:
         if self._given_up:
             await self._register()
         began = time.monotonic()
-        room = self.crew.room() if self._may_claim() else 0
+        looks = self._may_claim() and self.intake.wants_to_look(began)
+        room = self.crew.room() if looks else 0
         batch, self.batch = self.batch, Batch()
         turn = self.intake.plan(Turn(batch), room, began, listens=self.session.listens)
         try:

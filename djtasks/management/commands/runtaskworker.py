@@ -115,9 +115,7 @@ class Command(BaseCommand):
     @staticmethod
     def _options(given: dict[str, Any]) -> WorkerOptions:
         pool = cast("Pool", given["pool"] or conf.WORKER_POOL)
-        start_method = cast(
-            "StartMethod", given["start_method"] or conf.WORKER_START_METHOD
-        )
+        start_method = cast("StartMethod", given["start_method"] or conf.WORKER_START_METHOD)
         concurrency = given["concurrency"] or conf.WORKER_CONCURRENCY
         if concurrency in (None, "auto"):
             concurrency = 1 if pool == "solo" else available_cpus()

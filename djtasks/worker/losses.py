@@ -1,0 +1,61 @@
+"""What is written about a message whose child is gone."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+from djtasks.codec import encode_exception
+from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
+from djtasks.execution.lost import EARLY, Acknowledgement, Cause, Verdict, verdict
+from djtasks.execution.outcome import Disposal
+from djtasks.registry import registry
+
+if TYPE_CHECKING:
+    from djtasks.queue.finish import Batch
+    from djtasks.worker.member import Assignment
+
+
+def settle(
+    assignment: Assignment, cause: Cause, why: tuple[str, Any], batch: Batch
+) -> Assignment | None:
+    """Give a lost message back to its queue, or return it for a child to record its end."""
+    delivery = assignment.delivery
+    decided = verdict(acknowledgement(delivery.task), cause, delivery.deliveries, delivery.retries)
+    if decided is not Verdict.REDELIVER:
+        return assignment._replace(lost=(decided.value, *why))
+    counted = 0 if cause is Cause.STOPPED else 1
+    batch.add(Disposal.RELEASE, delivery, assignment.owner, f'"deliveries":{counted},"delay":0')
+    return None
+
+
+def fail(assignment: Assignment, batch: Batch) -> None:
+    """Record a loss as FAILURE without running any handler of the task."""
+    _verdict, kind, detail = assignment.lost or ("", "lost", "")
+    error = TimeLimitExceeded(detail) if kind == "limit" else WorkerLostError(detail)
+    name = type(error).__name__
+    batch.add(
+        Disposal.END,
+        assignment.delivery,
+        assignment.owner,
+        f'"runtime":0.0,"state":"FAILURE","result":{encode_exception(error)},'
+        f'"traceback":{json.dumps(f"{name}: {error}")},"exception":"{name}"',
+    )
+
+
+def acknowledgement(task_name: str) -> Acknowledgement:
+    """How a task is acknowledged; one that this worker does not know is never run twice."""
+    task = registry.get(task_name)
+    return EARLY if task is None else Acknowledgement.of(task)
+
+
+def describe_status(status: int) -> str:
+    """An exit status as Celery words it: ``signal 9 (SIGKILL)`` or ``exitcode 1``."""
+    if status >= 0:
+        return f"exitcode {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        return f"signal {-status}"
+    return f"signal {-status} ({name})"
