@@ -6,11 +6,15 @@ import contextlib
 import os
 import uuid
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
-from django.db import connection
+from django.db import connection, connections
+from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
+
+from tests.worker_process import Journal, clean_tables
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
 GRACE = 3.0  # seconds that processes have to end once the last test is over
@@ -22,6 +26,47 @@ def pg_version(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> int
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("SHOW server_version_num")
         return int(cursor.fetchone()[0]) // 10000
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """Both test databases, whichever tests were chosen.
+
+    pytest-django makes those that the chosen tests' marks name, but tests with workers that live
+    longer than one test have no such mark: it would empty the workers' table after each.
+    """
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def live_database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The test database for a whole module, without a transaction: workers see what tests write."""
+    with django_db_blocker.unblock():
+        yield
+        for known in connections.all(initialized_only=True):
+            known.close()
+
+
+@pytest.fixture
+def live(live_database: None) -> Iterator[None]:
+    """Empty tables without a transaction. A worker that serves a whole module keeps its row."""
+    clean_tables()
+    yield
+    clean_tables()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    """A file in which tasks note what they do."""
+    return Journal(tmp_path / "journal")
 
 
 @pytest.fixture(scope="session", autouse=True)
