@@ -95,7 +95,7 @@ def _limit(name: str, option: str, value: Any) -> float | None:
     seconds = seconds_of(f"Task {name}", option, value)
     if seconds <= 0:
         raise ValueError(f"Task {name}: {option} must be above 0 seconds, not {value!r}.")
-    return seconds if isinstance(value, float) else int(seconds)
+    return seconds
 
 
 def plain_json(name: str, what: str, value: Any) -> Any:

@@ -19,7 +19,7 @@ from django.db import connections
 
 from djtasks import states
 from djtasks.codec import decode_call, decode_exception, decode_result, register_type
-from djtasks.exceptions import ImproperlyConfigured, IncompleteStream, TimeoutError
+from djtasks.exceptions import DecodeError, ImproperlyConfigured, IncompleteStream, TimeoutError
 from djtasks.ids import to_uuid
 from djtasks.joining import assert_will_not_block
 from djtasks.queue import state as queue_state
@@ -428,7 +428,11 @@ def _value_of(known: TaskState) -> Any:
     if known.result is None:
         return None
     if state in states.EXCEPTION_STATES:
-        return decode_exception(known.result)
+        try:
+            return decode_exception(known.result)
+        except DecodeError:
+            # A task may store such a state with meta data of its own.
+            return decode_result(known.result)
     return decode_result(known.result)
 
 

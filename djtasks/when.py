@@ -60,9 +60,8 @@ def seconds_of(where: str, name: str, value: Any) -> float:
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
-        if math.isfinite(seconds):
-            return seconds
+        if math.isfinite(value):
+            return value
         raise ValueError(f"{where}: {name} must be a finite number of seconds, not {value!r}.")
     raise TypeError(
         f"{where}: {name} must be a number of seconds or a timedelta, not {type(value).__name__}."
