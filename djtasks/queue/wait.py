@@ -121,6 +121,8 @@ class Line:
 
 _kept: list[Line] = []
 _guard = threading.Lock()
+_pooled: set[str] = set()
+"""Databases behind a pooler, where no notification arrives: found out once."""
 
 
 def _take(alias: str) -> Line | None:
@@ -135,12 +137,15 @@ def _take(alias: str) -> Line | None:
                 if time.monotonic() - line.used < KEPT_FOR and not line.connection.broken:
                     return line
                 line.connection.close()
+    if alias in _pooled:
+        return None
     connection = psycopg.connect(**parameters(alias), autocommit=True)
     connection.prepare_threshold = None
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     pid = row[0] if row else 0
     if conf.LISTEN is None and is_pooled(connection, pid):
         connection.close()
+        _pooled.add(alias)
         return None
     connection.execute(f"LISTEN djtasks_done_{pid:d}")
     return Line(alias, connection)
