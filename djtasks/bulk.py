@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from djtasks import calling
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 BATCH = 1000
 """Messages in one round trip."""
 
+Target = Task[..., Any] | str
+Values = Mapping[str, Any] | None
 Call = (
     Signature[Any]
-    | tuple[Task[..., Any], Iterable[Any]]
-    | tuple[Task[..., Any], Iterable[Any], Mapping[str, Any] | None]
-    | tuple[Task[..., Any], Iterable[Any], Mapping[str, Any] | None, Mapping[str, Any] | None]
+    | tuple[Target, Sequence[Any]]
+    | tuple[Target, Sequence[Any], Values]
+    | tuple[Target, Sequence[Any], Values, Values]
 )
 
 

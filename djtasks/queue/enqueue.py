@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
 from djtasks.conf import conf
 from djtasks.exceptions import DuplicateTaskId
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Mode = Literal["transaction", "on_commit"]
 
 INSERT_ONE = load("insert_one")
+INSERT_PLAIN = load("insert_plain")
+INSERT_PLAIN_AND_WAKE = load("insert_plain_and_wake")
 INSERT_MANY = load("insert_many")
 INSERT_PAYLOAD = load("insert_payload")
 WAKE = load("wake")
@@ -94,7 +96,10 @@ def insert(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> N
             payload_id = message.split_payload()
             if payload_id is not None:
                 cursor.execute(INSERT_PAYLOAD, (payload_id, message.payload))
-            cursor.execute(INSERT_ONE, message.as_row(payload_id))
+            if payload_id is None and message.is_plain:
+                cursor.execute(INSERT_PLAIN, message.as_plain_row())
+            else:
+                cursor.execute(INSERT_ONE, message.as_row(payload_id))
         else:
             rows = []
             large = []
@@ -114,7 +119,8 @@ def wake_workers(connection: BaseDatabaseWrapper, channels: dict[str, set[str]])
     """Notify the idle workers that serve one of these queues, by channel."""
     with connection.cursor() as cursor:
         for channel, queues in channels.items():
-            cursor.execute(WAKE, (channel, sorted(queues)))
+            for queue in sorted(queues):
+                cursor.execute(WAKE, {"channel": channel, "queue": queue})
 
 
 def channels_of(messages: Sequence[NewMessage]) -> dict[str, set[str]]:
@@ -214,6 +220,15 @@ def _open_transaction() -> BaseDatabaseWrapper | None:
 
 def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> None:
     if connection.get_autocommit():
+        message = messages[0]
+        if (
+            len(messages) == 1
+            and message.is_plain
+            and len(message.payload) <= conf.INLINE_PAYLOAD
+            and _sends_several_statements(connection)
+        ):
+            _insert_one_and_wake(connection, message)
+            return
         large = any(len(message.payload) > conf.INLINE_PAYLOAD for message in messages)
         if large or len(messages) > 1:
             with transaction.atomic(using=connection.alias):
@@ -225,6 +240,27 @@ def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[NewMess
         # Autocommit is off and the caller commits by hand: no hook tells when, so workers find
         # the messages by themselves, at their next look.
         insert(connection, messages)
+
+
+def _sends_several_statements(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a cursor of this connection sends parameters within the text, as by default."""
+    options = connection.settings_dict.get("OPTIONS") or {}
+    return not options.get("server_side_binding")
+
+
+def _insert_one_and_wake(connection: BaseDatabaseWrapper, message: NewMessage) -> None:
+    queue = message.queue
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(INSERT_PLAIN_AND_WAKE, (*message.as_plain_row(), queue, queue, queue))
+        except Error:
+            # The transaction that the text began is still open then, unknown to Django.
+            if connection.connection is not None and not connection.connection.closed:
+                connection.connection.rollback()
+            raise
+        cursor.nextset()
+        if cursor.rowcount != 1:
+            raise _duplicate(cursor, [message])
 
 
 def _duplicate(cursor: Any, messages: Sequence[NewMessage]) -> DuplicateTaskId:

@@ -113,6 +113,11 @@ class Batch:
         ends = (Disposal.END, Disposal.ENDED)
         return [entry.key for entry in self.entries if entry.disposal in ends]
 
+    def puts_back(self) -> bool:
+        """Whether a message goes back into the queue, ready or for later."""
+        back = (Disposal.RETRY, Disposal.RELEASE)
+        return any(entry.disposal in back for entry in self.entries)
+
     def statements(self, hostname: str) -> Iterator[tuple[str, dict[str, Any], int]]:
         """The statements of this batch with their parameters, and how many rows each is to hit.
 

@@ -36,6 +36,23 @@ class NewMessage:
     parent_id: UUID | None = None
     options: dict[str, Any] | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the call asked for nothing beyond a task, a queue and a priority."""
+        return (
+            self.eta is None
+            and self.options is None
+            and self.expires is None
+            and not self.retries
+            and self.custom_id is None
+            and self.root_id is None
+            and self.parent_id is None
+        )
+
+    def as_plain_row(self) -> tuple[Any, ...]:
+        """The parameters of ``insert_plain.sql``."""
+        return (self.id, self.task, self.payload, self.queue, -self.priority)
+
     def as_row(self, payload_id: UUID | None = None) -> tuple[Any, ...]:
         """The parameters of ``insert_one.sql``; with ``payload_id`` the arguments stay out."""
         eta = self.eta

@@ -103,11 +103,18 @@ class Intake:
             self.hungry = True
             self._due_at = 0.0
         elif rest >= LONGEST_REST:
+            # The safety net: messages that nothing announced, ready or due.
             self.hungry = True
+            self._due_at = 0.0
         return max(0.0, rest)
 
     def plan(self, turn: Turn, room: int, now: float, *, listens: bool) -> Turn:
         """Fill in what a turn claims, where there is room for so many messages."""
+        if turn.batch.puts_back():
+            # Nothing announces what goes back: it may be ready at once, or due sooner than
+            # anything that is known of.
+            self.hungry = True
+            self._due_at = 0.0
         most = self._options.max_tasks
         limit = room if most is None else min(room, most - self.claimed)
         if limit <= 0:
@@ -116,7 +123,8 @@ class Intake:
         turn.promote = self._due_at is not None and self._due_at <= now
         if turn.promote:
             self.positions.rewind()
-        if self._options.queues is None and now >= self._queues_at:
+        if self._options.queues is None and (turn.promote or now >= self._queues_at):
+            # What is promoted may be in a queue that had nothing ready before.
             turn.queues = []
             self._notified.clear()
         turn.positions = self.positions.arguments(now)
