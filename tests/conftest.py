@@ -14,6 +14,7 @@ from django.db import connection, connections
 from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
+from djtasks.queue.wait import close_kept
 from tests.worker_process import Journal, clean_tables
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
@@ -42,6 +43,7 @@ def django_db_setup(
     with django_db_blocker.unblock():
         made = setup_databases(verbosity=0, interactive=False, serialized_aliases=set())
     yield
+    close_kept()
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)
 

@@ -151,6 +151,15 @@ def _take(alias: str) -> Line | None:
     return Line(alias, connection)
 
 
+def close_kept() -> None:
+    """Close the connections that are kept for the next wait: a test database is to be dropped."""
+    with _guard:
+        ours = [line for line in _kept if line.pid == os.getpid()]
+        _kept.clear()
+    for line in ours:
+        line.connection.close()
+
+
 def _give_back(line: Line) -> None:
     line.used = time.monotonic()
     with _guard:
