@@ -13,18 +13,18 @@ from djtasks.codec import decode_call, encode_exception
 from djtasks.conf import conf
 from djtasks.exceptions import TaskRevokedError
 from djtasks.execution.eager import EagerExecutor, state_of
-from djtasks.execution.outcome import Disposal
 from djtasks.execution.request import HOSTNAME, Context, current_frame
 from djtasks.execution.retry import RetryPlan
 from djtasks.ids import new_id, to_uuid
 from djtasks.joining import assert_will_not_block, denied_join_result
 from djtasks.options import CALL_OPTIONS, unknown_call_option
 from djtasks.queue.enqueue import enqueue
+from djtasks.queue.outcome import Disposal
 from djtasks.queue.state import store_state
 from djtasks.result import AsyncResult
 
 if TYPE_CHECKING:
-    from djtasks.execution.outcome import Outcome
+    from djtasks.queue.outcome import Outcome
     from djtasks.task import Task
 
 R = TypeVar("R")

@@ -10,13 +10,13 @@ from djtasks import states
 from djtasks.conf import conf
 from djtasks.exceptions import WorkerLostError
 from djtasks.execution import lost
-from djtasks.execution.outcome import Disposal, Outcome
 from djtasks.queue.finish import end_here
+from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
-    from djtasks.execution.delivery import Delivery
     from djtasks.execution.executor import Executor
     from djtasks.execution.request import Context
+    from djtasks.queue.delivery import Delivery
 
 
 def run(

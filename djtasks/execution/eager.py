@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from djtasks import states
 from djtasks.exceptions import TaskRevokedError
 from djtasks.execution import calls
-from djtasks.execution.delivery import Delivery
 from djtasks.execution.executor import Executor, Place
-from djtasks.execution.outcome import Disposal, Outcome
 from djtasks.execution.request import pop, push
+from djtasks.queue.delivery import Delivery
+from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
     from djtasks.execution.request import Context

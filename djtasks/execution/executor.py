@@ -24,14 +24,14 @@ from djtasks.execution.connections import after_coroutine
 from djtasks.execution.coroutines import run_coroutine
 from djtasks.execution.einfo import ExceptionInfo
 from djtasks.execution.limits import can_interrupt, soft_limit, within
-from djtasks.execution.outcome import Disposal, Outcome
 from djtasks.execution.request import HOSTNAME, Context, pop, push
 from djtasks.execution.retry import RetryPlan
+from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.delivery import Delivery
     from djtasks.task import Task
 
 REQUEUE_DELAY = 1.0

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from djtasks.execution.delivery import Delivery
     from djtasks.execution.retry import RetryPlan
+    from djtasks.queue.delivery import Delivery
     from djtasks.task import Task
 
 HOSTNAME = socket.gethostname()

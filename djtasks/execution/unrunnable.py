@@ -10,11 +10,11 @@ from djtasks.codec import encode_exception
 from djtasks.exceptions import InvalidTaskError, NotRegistered
 from djtasks.execution import report
 from djtasks.execution.einfo import ExceptionInfo
-from djtasks.execution.outcome import Disposal, Outcome
 from djtasks.execution.request import Context, uuid_text
+from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
-    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.delivery import Delivery
 
 logger = logging.getLogger("djtasks.worker")
 

@@ -6,7 +6,7 @@ import time
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from djtasks.execution.delivery import Delivery
+from djtasks.queue.delivery import Delivery
 from djtasks.queue.sql import load
 
 if TYPE_CHECKING:

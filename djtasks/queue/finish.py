@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import BackendError
-from djtasks.execution.outcome import Disposal
+from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from djtasks.execution.delivery import Delivery
-    from djtasks.execution.outcome import Outcome
+    from djtasks.queue.delivery import Delivery
+    from djtasks.queue.outcome import Outcome
 
 FINISH = load("finish")
 RETRY = load("retry")

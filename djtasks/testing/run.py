@@ -12,12 +12,12 @@ from djtasks import states
 from djtasks.conf import conf
 from djtasks.execution.eager import state_of
 from djtasks.execution.executor import Executor, Place
-from djtasks.execution.outcome import Disposal
 from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.claim import CLAIM, START, deliveries
 from djtasks.queue.enqueue import flush_deferred
 from djtasks.queue.finish import Batch
+from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 from djtasks.registry import registry
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from djtasks.execution.delivery import Delivery
-    from djtasks.execution.outcome import Outcome
+    from djtasks.queue.delivery import Delivery
+    from djtasks.queue.outcome import Outcome
 
 logger = logging.getLogger("djtasks.testing")
 

@@ -22,12 +22,12 @@ from djtasks import signals
 from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
 from djtasks.execution import connections
 from djtasks.execution.coroutines import LoopRunner
-from djtasks.execution.delivery import Delivery
 from djtasks.execution.executor import Executor, Place
 from djtasks.execution.lost import Verdict
-from djtasks.execution.outcome import Disposal, Outcome
 from djtasks.execution.unrunnable import broken, unknown
+from djtasks.queue.delivery import Delivery
 from djtasks.queue.finish import linked_members, members
+from djtasks.queue.outcome import Disposal, Outcome
 from djtasks.registry import registry
 from djtasks.worker.board import Board
 from djtasks.worker.forker import die_with_parent

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from djtasks import signals
 from djtasks.execution.lost import Cause
-from djtasks.execution.outcome import Disposal
 from djtasks.execution.request import uuid_text
+from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
 from djtasks.worker.board import Board
 from djtasks.worker.losses import describe_status, fail, settle
@@ -23,7 +23,7 @@ from djtasks.worker.pace import Pace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions

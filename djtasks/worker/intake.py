@@ -6,14 +6,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from djtasks.conf import conf
-from djtasks.execution.outcome import Disposal
 from djtasks.queue.claim import Positions
+from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
     from djtasks.worker.options import WorkerOptions
     from djtasks.worker.session import Turn

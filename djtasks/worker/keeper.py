@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from psycopg.abc import Buffer
 
-    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.delivery import Delivery
     from djtasks.worker.options import WorkerOptions
 
 logger = logging.getLogger("djtasks.worker")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from djtasks.codec import encode_exception
 from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
 from djtasks.execution.lost import EARLY, Acknowledgement, Cause, Verdict, verdict
-from djtasks.execution.outcome import Disposal
+from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from djtasks.worker.wire import Reader, pack
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.delivery import Delivery
 
 
 class Assignment(NamedTuple):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from psycopg.abc import Buffer
 
-    from djtasks.execution.delivery import Delivery
+    from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
 
 logger = logging.getLogger("djtasks.worker")
