@@ -7,7 +7,6 @@ else reaps its children, a process id that it signals is never one that was used
 from __future__ import annotations
 
 import array
-import ctypes
 import gc
 import marshal
 import os
@@ -19,6 +18,7 @@ import sys
 from typing import Any
 
 from djtasks.worker.board import Board
+from djtasks.worker.process import die_with_parent, fresh_environment
 
 PACKET = 1 << 16
 
@@ -180,21 +180,6 @@ class Forker:
             os.kill(pid, signal.SIGKILL)
         for pid in self._pids.values():
             os.waitpid(pid, 0)
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent is gone (Linux).
-
-    Elsewhere the closed socket tells it, as soon as it looks.
-    """
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-
-
-def fresh_environment() -> dict[str, str]:
-    """The environment in which a fresh interpreter finds what this one has imported."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def _flush() -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
-from djtasks.worker.forker import PACKET, fresh_environment, run
+from djtasks.worker.forker import PACKET, run
+from djtasks.worker.process import fresh_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

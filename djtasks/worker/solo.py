@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from djtasks import signals
 from djtasks.execution import connections
-from djtasks.worker.child import Child, Runner, note
+from djtasks.worker.child import Child
+from djtasks.worker.runner import Runner, note
 from djtasks.worker.wire import Reader
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from djtasks.worker.child import note, reply
+from djtasks.worker.runner import note, reply
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Coroutine
 
     from djtasks.worker.board import Board
-    from djtasks.worker.child import Runner
+    from djtasks.worker.runner import Runner
     from djtasks.worker.wire import Reader
 
 
