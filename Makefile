@@ -3,7 +3,8 @@
 #   make demo        the demo, until Ctrl-C; ONCE=1: its sample work, then out
 #   make test        the tests on one cell of the matrix; PYTEST_ARGS="-k retry" goes to pytest
 #   make test-all    the tests on all cells that this machine can run
-#   make lint types docs bench clean
+#   make bench       the benchmarks; BENCH_ARGS="--quick", "--only a,c --rounds 3" …
+#   make lint types docs clean
 #
 # PYTHON=/path/to/python chooses the interpreter of .venv.
 
@@ -13,6 +14,7 @@
 
 PYTHON ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 ONCE ?=
 
 BIN := .venv/bin
@@ -35,7 +37,7 @@ lint types docs: .venv/tox.stamp
 	$(TOX) -e $@
 
 bench: .venv/bench.stamp
-	DJTASKS_TEST_PG_DATA= DJTASKS_TEST_PG_FSYNC=on $(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # A kept server's data may have had to go elsewhere: then .demo/home points at them.
 clean:
