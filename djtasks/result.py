@@ -11,25 +11,20 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.db import connections
 
 from djtasks import states
-from djtasks.codec import decode_call, decode_exception, decode_result, register_type
-from djtasks.exceptions import DecodeError, ImproperlyConfigured, IncompleteStream, TimeoutError
-from djtasks.ids import to_uuid
+from djtasks.codec import register_type
+from djtasks.exceptions import ImproperlyConfigured, IncompleteStream, TimeoutError
+from djtasks.handle import Handle, value_of
 from djtasks.joining import assert_will_not_block
 from djtasks.queue import state as queue_state
 from djtasks.queue.enqueue import Deferred
 from djtasks.queue.wait import Waiting
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from djtasks.queue.state import TaskState
 
 R = TypeVar("R")
 
@@ -37,150 +32,19 @@ LONGEST_PAUSE = 5.0
 """Seconds between two looks at a state although nothing has woken the wait: a safety net."""
 
 
-class AsyncResult(Generic[R]):
-    """A task that was enqueued, by its id.
+class AsyncResult(Handle[R]):
+    """A task that was enqueued, by its id: its state, and the wait for its result."""
 
-    ``id`` is the task id, a text or a UUID; ``parent`` the result of the task before it in a
-    chain. ``backend``, ``task_name`` and ``app`` are taken for Celery's sake and not needed.
-    Raises :class:`ValueError` for ``id=None``. Two handles are equal if their ids are, and equal
-    to the id itself.
-    """
-
-    __slots__ = ("__weakref__", "_cache", "_id", "_key", "_name", "ignored", "parent")
+    __slots__ = ()
 
     TimeoutError = TimeoutError
-
-    def __init__(
-        self,
-        id: str | UUID,
-        backend: object = None,
-        task_name: str | None = None,
-        app: object = None,
-        parent: AsyncResult[Any] | None = None,
-    ) -> None:
-        if id is None:
-            raise ValueError("AsyncResult requires a task id, not None.")
-        key, text = to_uuid(id)
-        self._key = key
-        self._id = text
-        self._name = task_name
-        self._cache: TaskState | None = None
-        self.parent = parent
-        self.ignored = False
-
-    @classmethod
-    def of(cls, key: UUID, text: str | None, name: str, ignored: bool) -> AsyncResult[Any]:
-        """The handle of a call that was just made; ``text`` is an id of the caller's own."""
-        self = cls.__new__(cls)
-        self._key = key
-        self._id = text
-        self._name = name
-        self._cache = None
-        self.parent = None
-        self.ignored = ignored
-        return self
-
-    # What it is
-
-    @property
-    def id(self) -> str:
-        """The task id, as the caller gave it or as it was made."""
-        text = self._id
-        if text is None:
-            text = self._id = str(self._key)
-        return text
-
-    task_id = id
-
-    @property
-    def key(self) -> UUID:
-        """The primary key of the task's rows."""
-        return self._key
-
-    # What is known of it; read anew each time until the task has ended
-
-    @property
-    def state(self) -> str:
-        """Its state; PENDING also for an id that nobody knows."""
-        return self._read().state
-
-    status = state
-
-    @property
-    def result(self) -> Any:
-        """The return value, or the exception of a task that failed or is retried.
-
-        For a custom state its meta data; for STARTED the process and host; else None.
-        """
-        return _value_of(self._read())
-
-    info = result
-
-    @property
-    def traceback(self) -> str | None:
-        """The traceback of a failure or retry, as text."""
-        known = self._read()
-        return known.traceback if known.is_current else None
-
-    @property
-    def date_done(self) -> datetime | None:
-        """When the task ended."""
-        known = self._read()
-        return known.date_done if known.is_current else None
+    parent: AsyncResult[Any] | None
 
     @property
     def children(self) -> list[AsyncResult[Any]] | None:
         """The results of the calls that the task made, or None if there is nothing stored."""
         children = self._read().children
         return None if children is None else [result_from_tuple(c) for c in json.loads(children)]
-
-    @property
-    def name(self) -> str | None:
-        """The name of the task."""
-        return self._read().task or self._name
-
-    @property
-    def args(self) -> list[Any] | None:
-        """The positional arguments. Model instances in them are fetched."""
-        payload = self._read().payload
-        return None if payload is None else list(decode_call(payload)[0])
-
-    @property
-    def kwargs(self) -> dict[str, Any] | None:
-        """The keyword arguments. Model instances in them are fetched."""
-        payload = self._read().payload
-        return None if payload is None else decode_call(payload)[1]
-
-    @property
-    def worker(self) -> str | None:
-        """The name of the worker that runs or ran it."""
-        return self._read().worker
-
-    @property
-    def retries(self) -> int | None:
-        """How many times it has been retried."""
-        return self._read().retries
-
-    @property
-    def queue(self) -> str | None:
-        """The queue it is or was in."""
-        return self._read().queue
-
-    def ready(self) -> bool:
-        """Whether the task has ended, in whichever way."""
-        return self.state in states.READY_STATES
-
-    def successful(self) -> bool:
-        """Whether the task returned."""
-        return self.state == states.SUCCESS
-
-    def failed(self) -> bool:
-        """Whether the task ended with an exception."""
-        return self.state == states.FAILURE
-
-    def exists(self) -> bool:
-        """Whether the task is known: it is queued, it runs, or a state of it is stored."""
-        return self._read().exists
 
     # Waiting for it
 
@@ -279,7 +143,7 @@ class AsyncResult(Generic[R]):
     ) -> Any:
         """The result as far as it is known; raises it if the task failed or was revoked."""
         known = self._read()
-        value = _value_of(known)
+        value = value_of(known)
         if propagate and known.state in states.PROPAGATE_STATES:
             self._throw(value)
         if callback is not None:
@@ -338,39 +202,7 @@ class AsyncResult(Generic[R]):
             value = node.get()
         return value
 
-    # As a value
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, AsyncResult):
-            return self._key == other._key
-        if isinstance(other, str):
-            return self.id == other
-        return NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __str__(self) -> str:
-        return self.id
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.id}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.id, None, self._name, None, self.parent)
-
-    def __copy__(self) -> AsyncResult[R]:
-        return type(self)(self.id, None, self._name, None, self.parent)
-
-    # How it finds out
-
-    def _read(self) -> TaskState:
-        known = self._cache
-        if known is None:
-            known = queue_state.read_state([self._key])[self._key]
-            if known.state in states.READY_STATES:
-                self._cache = known
-        return known
+    # How it waits
 
     def _awaited(self, follow_parents: bool) -> list[UUID]:
         parents = self._parents() if follow_parents else []
@@ -417,23 +249,6 @@ class AsyncResult(Generic[R]):
         if isinstance(value, BaseException):
             raise value
         raise Exception(value)
-
-
-def _value_of(known: TaskState) -> Any:
-    state = known.state
-    if not known.is_current:
-        if state == states.STARTED:
-            return {"pid": known.worker_pid, "hostname": known.worker}
-        return None
-    if known.result is None:
-        return None
-    if state in states.EXCEPTION_STATES:
-        try:
-            return decode_exception(known.result)
-        except DecodeError:
-            # A task may store such a state with meta data of its own.
-            return decode_result(known.result)
-    return decode_result(known.result)
 
 
 def _is_deferred(connection: Any, key: UUID) -> bool:

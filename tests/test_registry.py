@@ -92,10 +92,10 @@ def test_tasks_declared_while_django_loads_are_annotated_afterwards(
 ) -> None:
     loading = types.SimpleNamespace(ready=False)
     monkeypatch.setattr("djtasks.registry.apps", loading)
-    annotations: dict[str, Any] = {"early": {"max_retries": 8}}
+    annotations: dict[str, Any] = {"declared.while.loading": {"max_retries": 8}}
     with override_settings(DJTASKS={**settings.DJTASKS, "TASK_ANNOTATIONS": annotations}):
 
-        @shared_task(name="early")
+        @shared_task(name="declared.while.loading")
         def work() -> None: ...
 
         assert work.max_retries == 3

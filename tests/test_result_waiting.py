@@ -1,0 +1,139 @@
+"""Waiting for results of a real worker: how soon a wait ends, and when it is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from statistics import median
+from typing import Any
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import connections, transaction
+from django.test import override_settings
+
+from djtasks import AsyncResult
+from djtasks.exceptions import TimeoutError
+from tests.testapp import tasks
+from tests.worker_process import WorkerProcess
+
+pytestmark = pytest.mark.usefixtures("live")
+
+
+@pytest.fixture(scope="module")
+def worker(live_database: None) -> Iterator[WorkerProcess]:
+    """One worker for all tests of this module."""
+    with WorkerProcess("-c", "2") as worker:
+        yield worker
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_wait_ends_when_the_task_does_and_not_at_the_next_look() -> None:
+    tasks.add.delay(0, 0).get(timeout=30)
+    took = []
+    for i in range(10):
+        result = tasks.sleep.delay(0.1)
+        began = time.perf_counter()
+        assert result.get(timeout=30, interval=5) == 0.1
+        took.append(time.perf_counter() - began)
+        assert tasks.add.delay(i, 1).get(timeout=30) == i + 1
+    # 100 ms of work; a look every half second would make it 500.
+    assert median(took) < 0.2
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_wait_without_notifications_ends_soon_too() -> None:
+    with override_settings(DJTASKS={**settings.DJTASKS, "LISTEN": False}):
+        began = time.perf_counter()
+        assert tasks.sleep.delay(0.1).get(timeout=30) == 0.1
+    assert time.perf_counter() - began < 5
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_failure_of_a_worker_is_raised_here() -> None:
+    with pytest.raises(ValueError, match="over there"):
+        tasks.fail.delay("over there").get(timeout=30)
+
+
+@pytest.mark.usefixtures("worker")
+def test_many_threads_wait_at_once() -> None:
+    found: list[Any] = []
+
+    def wait(number: int) -> None:
+        try:
+            found.append(tasks.add.delay(number, 1).get(timeout=30))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=wait, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == list(range(1, 9))
+
+
+@pytest.mark.usefixtures("worker")
+def test_coroutines_wait_without_holding_up_their_loop() -> None:
+    ticks: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.perf_counter())
+            await asyncio.sleep(0.01)
+
+    async def wait() -> list[Any]:
+        ticking = asyncio.create_task(tick())
+        try:
+            results = [await tasks.sleep.adelay(0.3), await tasks.sleep.adelay(0.3)]
+            return await asyncio.gather(*[result.aget(timeout=30) for result in results])
+        finally:
+            ticking.cancel()
+            await sync_to_async(connections.close_all)()
+
+    assert asyncio.run(wait()) == [0.3, 0.3]
+    assert len(ticks) > 15
+    assert max(b - a for a, b in itertools.pairwise(ticks)) < 0.25
+
+
+def test_a_coroutine_that_is_cancelled_stops_waiting_at_once() -> None:
+    async def wait() -> float:
+        result: AsyncResult[Any] = AsyncResult("no-such-task")
+        began = time.perf_counter()
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(result.aget(timeout=30), 0.2)
+        took = time.perf_counter() - began
+        await sync_to_async(connections.close_all)()
+        return took
+
+    assert asyncio.run(wait()) < 0.9
+
+
+def test_waiting_for_what_only_this_transaction_sees_is_refused() -> None:
+    with transaction.atomic():
+        result = tasks.add.delay(1, 2)
+        with pytest.raises(RuntimeError, match=r"was enqueued in the transaction that is still"):
+            result.get(timeout=30)
+        later = tasks.add.delay_on_commit(1, 2)
+        with pytest.raises(RuntimeError, match=r"Call get\(\) after the commit"):
+            later.get(timeout=30)
+        transaction.set_rollback(True)
+
+
+def test_waiting_inside_a_transaction_for_what_was_enqueued_before_is_no_error() -> None:
+    result = tasks.add.apply_async((1, 2), countdown=60)
+    with transaction.atomic(), pytest.raises(TimeoutError):
+        result.get(timeout=0.1)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_wait_for_the_commit_of_others_is_no_error() -> None:
+    with transaction.atomic(using="other"):
+        assert tasks.add.apply_async((1, 2), enqueue="transaction").id
+    result = tasks.add.delay(3, 4)
+    with transaction.atomic(using="other"):
+        assert result.get(timeout=30) == 7
