@@ -86,8 +86,13 @@ class TaskState:
         return conf.TASK_TRACK_STARTED if task is None else bool(task.option("track_started"))
 
     def option(self, name: str) -> Any:
-        """One option of the call, or None."""
-        return None if not self.options else json.loads(self.options).get(name)
+        """One option of the call, or None, also where the row's options are no JSON object."""
+        try:
+            options = json.loads(self.options) if self.options else None
+        except ValueError:
+            # The worker that is given the row says so in the task's result.
+            return None
+        return options.get(name) if isinstance(options, dict) else None
 
 
 def read_state(ids: Sequence[UUID], *, using: str | None = None) -> dict[UUID, TaskState]:
