@@ -17,6 +17,8 @@ from djtasks.log import get_task_logger
 from djtasks.result import AsyncResult
 from djtasks.task import Task
 
+current_app = app
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Task",
     "allow_join_result",
     "app",
+    "current_app",
     "current_task",
     "enqueue_many",
     "exceptions",

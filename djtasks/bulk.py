@@ -61,6 +61,12 @@ def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
             defaults = Defaults(name, task, args, kwargs, options)
             if routes_by_name():
                 known[name] = defaults
+        if task is not None and type(task).apply_async is not Task.apply_async:
+            # The task's class has its own way of being called; what came before stays before.
+            _write(batches)
+            gathered = 0
+            results.append(task.apply_async(args, kwargs, **dict(options)))
+            continue
         args, kwargs = _checked(defaults, args, kwargs)
         message = calling.build(defaults, args, kwargs, options)
         result = calling.handle_of(message, defaults, options)

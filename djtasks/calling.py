@@ -42,9 +42,9 @@ class SentTask(NamedTuple):
     """A call as it was made: what recorders get."""
 
     name: str
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    options: Mapping[str, Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    options: dict[str, Any]
     result: AsyncResult[Any]
 
 
@@ -209,7 +209,9 @@ def goes_to_queue(
 ) -> bool:
     """Tell the recorder of this context, if there is one; whether the message is enqueued."""
     record = recorder.get()
-    return record is None or record(SentTask(name, args, kwargs, options, result))
+    return record is None or record(
+        SentTask(name, tuple(args), dict(kwargs), dict(options), result)
+    )
 
 
 def running_request(frame: Frame | None) -> Context | None:

@@ -181,7 +181,7 @@ def apply(
     executor = EagerExecutor(task)
     while True:
         request = _request(task, task_id, retries, options)
-        outcome = executor.run_here(request, list(args), dict(kwargs))
+        outcome = executor.run_here(request, args, dict(kwargs))
         if outcome.messages:
             enqueue(outcome.messages, mode=task.enqueue)
         if executor.stores:

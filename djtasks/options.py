@@ -9,14 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
-
-if TYPE_CHECKING:
-    pass
+from typing import Any, Literal, TypedDict
 
 EnqueueMode = Literal["transaction", "on_commit"]
-
-Link = "Signature[Any] | Mapping[str, Any]"
 
 _ENQUEUE_MODES = ("transaction", "on_commit")
 

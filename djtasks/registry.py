@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
+from django.conf import settings
 
 from djtasks.conf import conf
 from djtasks.exceptions import DuplicateTaskNameWarning, NotRegistered
@@ -91,15 +91,15 @@ _awaiting: list[Task[..., Any]] = []
 
 
 def adopt(task: Task[..., Any]) -> None:
-    """Apply ``TASK_ANNOTATIONS`` to a new task, as soon as Django's apps are loaded."""
-    if apps.ready:
+    """Apply ``TASK_ANNOTATIONS`` to a new task, as soon as the settings can be read."""
+    if settings.configured:
         annotate(task, conf.TASK_ANNOTATIONS)
     else:
         _awaiting.append(task)
 
 
 def adopt_awaiting() -> None:
-    """Apply ``TASK_ANNOTATIONS`` to the tasks that were declared while Django was loading."""
+    """Apply ``TASK_ANNOTATIONS`` to the tasks that were declared before the settings were."""
     while _awaiting:
         annotate(_awaiting.pop(0), conf.TASK_ANNOTATIONS)
 

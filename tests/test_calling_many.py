@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from djtasks import enqueue_many, shared_task, signals
+from djtasks import Task, enqueue_many, shared_task, signals
 from djtasks.bulk import BATCH
 from djtasks.exceptions import DuplicateTaskId, EncodeError
 from djtasks.execution.request import Context, pop, push
@@ -145,6 +145,20 @@ def test_inside_a_task_they_know_their_parent_but_are_no_children() -> None:
     assert len(parents) == 1
     assert None not in parents
     assert len(results) == 2
+
+
+def test_a_class_with_its_own_way_of_being_called_is_asked() -> None:
+    class Tenanted(Task[..., Any]):
+        def apply_async(self, *args: Any, **kwargs: Any) -> Any:
+            return super().apply_async(*args, **{**kwargs, "headers": {"tenant": 5}})
+
+    @shared_task(base=Tenanted)
+    def work(x: int) -> None: ...
+
+    results = enqueue_many([(add, (1, 2)), (work, (3,), {}, {"queue": "q"}), (add, (4, 5))])
+    rows = Message.objects.order_by("seq")
+    assert [str(row.id) for row in rows] == [result.id for result in results]
+    assert (rows[1].options, rows[1].queue) == ('{"headers":{"tenant":5}}', "q")
 
 
 def test_signals_are_sent_for_each() -> None:

@@ -86,12 +86,11 @@ def test_what_goes_wrong_in_a_module_with_tasks_is_not_hidden(package: Path) -> 
         app.autodiscover_tasks(["discovered"])
 
 
-def test_tasks_declared_while_django_loads_are_annotated_afterwards(
+def test_tasks_declared_before_the_settings_are_annotated_afterwards(
     monkeypatch: pytest.MonkeyPatch,
     own_registry: None,  # noqa: F811
 ) -> None:
-    loading = types.SimpleNamespace(ready=False)
-    monkeypatch.setattr("djtasks.registry.apps", loading)
+    monkeypatch.setattr("djtasks.registry.settings", types.SimpleNamespace(configured=False))
     annotations: dict[str, Any] = {"declared.while.loading": {"max_retries": 8}}
     with override_settings(DJTASKS={**settings.DJTASKS, "TASK_ANNOTATIONS": annotations}):
 

@@ -86,7 +86,7 @@ def test_the_task_sees_an_eager_request() -> None:
     assert {key: values[key] for key in values if key[0] != "_"} == {
         "id": result.id,
         "task": work.name,
-        "args": [1],
+        "args": (1,),
         "kwargs": {},
         "retries": 2,
         "called_directly": False,

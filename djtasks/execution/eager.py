@@ -25,8 +25,8 @@ class EagerExecutor(Executor):
         super().__init__(task, Place(eager=True))
         self.stores = task.store_eager_result
 
-    def run_here(self, request: Context, args: list[Any], kwargs: dict[str, Any]) -> Outcome:
-        """Run the task once, to its end or to a retry."""
+    def run_here(self, request: Context, args: Any, kwargs: dict[str, Any]) -> Outcome:
+        """Run the task once, to its end or to a retry; ``args`` stay the list or tuple they are."""
         delivery = Delivery(
             id=b"",
             task=self.task.name,
