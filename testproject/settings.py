@@ -10,6 +10,8 @@ Everything that differs between machines comes from the environment:
     The ``bin`` directory of the PostgreSQL to embed, if not the wheel's.
 ``DJTASKS_TEST_PG_FSYNC``
     Whether the embedded server's commits wait for the disk.
+``DEMO_DIR``
+    Where the demo puts its files and logs.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "djtasks",
+    "testproject.cheeseshop",
 ]
 
 MIDDLEWARE = [
@@ -79,5 +82,9 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 STATIC_URL = "static/"
+
+DEMO_DIR = Path(env.str("DEMO_DIR", default=str(BASE_DIR / ".demo")))
+MEDIA_URL = "files/"
+MEDIA_ROOT = DEMO_DIR / "cheeseshop"
 
 DJTASKS: dict[str, object] = {}
