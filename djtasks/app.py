@@ -11,19 +11,13 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 from django.apps import apps
 
 from djtasks import calling
-from djtasks.attributes import is_live
 from djtasks.canvas.signature import Signature as Sig
 from djtasks.canvas.signature import signature
 from djtasks.conf import Conf, conf
 from djtasks.current import get_current_task, get_current_worker_task
 from djtasks.declare import Declare, DeclareBound, checked_options, decorator, gen_task_name
 from djtasks.exceptions import AlwaysEagerIgnored
-from djtasks.options import (
-    CALL_OPTIONS,
-    TASK_OPTIONS,
-    checked_task_option,
-    unknown_call_option,
-)
+from djtasks.options import CALL_OPTIONS, unknown_call_option
 from djtasks.registry import TaskRegistry, adopt, adopt_awaiting, registry
 from djtasks.result import AsyncResult as Result
 from djtasks.task import CoroutineTask
@@ -103,8 +97,6 @@ class App:
             instance.name = gen_task_name(cls.__name__, cls.__module__)
         for name, value in checked_options(instance.name, options).items():
             setattr(instance, name, value)
-        for name, value in _options_of(cls).items():
-            setattr(cls, name, checked_task_option(instance.name, name, value))
         existing = registry.get(instance.name)
         if existing is not None and existing is not instance:
             registry.note_duplicate(
@@ -181,15 +173,6 @@ class App:
 
     def __repr__(self) -> str:
         return f"<djtasks app with {len(registry)} tasks>"
-
-
-def _options_of(cls: type[BaseTask[..., Any]]) -> dict[str, Any]:
-    """The options that a task class sets itself. Those of its bases are checked with them."""
-    return {
-        name: value
-        for name, value in vars(cls).items()
-        if name in TASK_OPTIONS and value is not None and not is_live(value)
-    }
 
 
 app = App()

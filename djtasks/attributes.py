@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from djtasks.conf import conf
 from djtasks.handlers import Handlers
-from djtasks.options import TASK_OPTIONS
+from djtasks.options import TASK_OPTIONS, checked_task_option
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -98,8 +98,15 @@ class Options(Handlers):
         return getattr(self, name)
 
     @classmethod
-    def unset_none(cls) -> None:
-        """Let the options of this class that are None follow their settings again."""
+    def _check_options(cls) -> None:
+        """Check the options that this class sets itself; those that are None follow settings.
+
+        Raises :class:`TypeError` for a value that the option cannot have.
+        """
         for name, value in list(vars(cls).items()):
-            if value is None and is_live(Options.__dict__.get(name)):
-                setattr(cls, name, Options.__dict__[name])
+            if name not in TASK_OPTIONS or is_live(value) or isinstance(value, property):
+                continue
+            if value is not None:
+                setattr(cls, name, checked_task_option(cls.__qualname__, name, value))
+            elif is_live(vars(Options).get(name)):
+                setattr(cls, name, vars(Options)[name])

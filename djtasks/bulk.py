@@ -136,8 +136,8 @@ def _checked(defaults: Defaults, args: Any, kwargs: Any) -> tuple[Any, Any]:
     if defaults.check is not None:
         defaults.check(*args, **kwargs)
     task = defaults.task
-    if task is not None and task.dump_pydantic_arguments is not None:
-        args, kwargs = task.dump_pydantic_arguments(args, kwargs)
+    if task is not None and task._dump_pydantic_arguments is not None:
+        args, kwargs = task._dump_pydantic_arguments(args, kwargs)
     return args, kwargs
 
 

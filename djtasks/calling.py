@@ -99,7 +99,7 @@ class Defaults:
             self.expires = task.expires
             self.ignored = task.ignore_result
             self.mode = task.enqueue
-            self.check = task.header if task.typing else None
+            self.check = task._header if task.typing else None
         if conf.TASK_ROUTES:
             answer = route(name, args, kwargs, options, task)
             queue = queue or answer.get("queue")

@@ -130,7 +130,7 @@ def task_from_function(function: Any, what: str, options: Mapping[str, Any]) -> 
             context=options.get("pydantic_context"),
             dump_kwargs=options.get("pydantic_dump_kwargs"),
         )
-        attributes["dump_pydantic_arguments"] = staticmethod(body.dump_arguments)
+        attributes["_dump_pydantic_arguments"] = staticmethod(body.dump_arguments)
     task = _class_of(function, body, name, options, attributes)()
     task.__dict__["declared"] = function
     registry.register(task)

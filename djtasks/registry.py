@@ -125,4 +125,4 @@ def annotate(task: Task[..., Any], annotations: Any) -> None:
                     setattr(cls, name[1:], value(getattr(cls, name[1:])))
                 else:
                     setattr(cls, name, value)
-    cls.refresh()
+    cls._refresh()

@@ -57,7 +57,7 @@ def retry_of(
         plan = RetryPlan(eta=moment, countdown=countdown, options=_changes(name, options))
     else:
         args, kwargs = arguments
-        task.check_call(args, kwargs)
+        task._check_call(args, kwargs)
         plan = RetryPlan(
             args=args,
             kwargs=kwargs,

@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from asgiref.sync import sync_to_async
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+RESERVED = frozenset({"app", "is_async", "option", "overrides", "request"})
+"""Attributes that the worker relies on: a subclass must not use their names for its own."""
+
 
 class Task(Running, Generic[P, R]):
     """A task. Made by ``@shared_task``, or as a subclass with ``run()`` and ``register_task``.
@@ -51,17 +55,22 @@ class Task(Running, Generic[P, R]):
     """Whether the body is a coroutine function."""
     overrides: frozenset[str] = frozenset()
     """Which of :data:`djtasks.handlers.OVERRIDABLE` the task has its own of."""
-    dump_pydantic_arguments: ClassVar[Callable[..., Any] | None] = None
+    _dump_pydantic_arguments: ClassVar[Callable[..., Any] | None] = None
     """Turns the models of a caller into JSON; set for tasks with ``pydantic=True``."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.refresh()
+        for name in RESERVED & vars(cls).keys():
+            raise TypeError(
+                f"{cls.__qualname__}.{name} would hide what every task has under that name: "
+                f"choose another name."
+            )
+        cls._refresh()
 
     @classmethod
-    def refresh(cls) -> None:
+    def _refresh(cls) -> None:
         """Find out again what is known of the class, after its attributes were changed."""
-        cls.unset_none()
+        cls._check_options()
         cls.is_async = inspect.iscoroutinefunction(cls.run)
         cls.overrides = frozenset(
             name for name in OVERRIDABLE if getattr(cls, name) is not getattr(Task, name)
@@ -167,24 +176,26 @@ class Task(Running, Generic[P, R]):
             args = ()
         if kwargs is None:
             kwargs = {}
-        self.check_call(args, kwargs)
-        if self.dump_pydantic_arguments is not None:
-            args, kwargs = self.dump_pydantic_arguments(args, kwargs)
+        self._check_call(args, kwargs)
+        if self._dump_pydantic_arguments is not None:
+            args, kwargs = self._dump_pydantic_arguments(args, kwargs)
         if conf.TASK_ALWAYS_EAGER:
             return apply_instead(self, args, kwargs, given)
         return calling.send(self.name, self, args, kwargs, given)
 
-    def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Raise what is wrong with a call's arguments and with the task's own time limits."""
+    def _check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise what is wrong with a call's arguments and with the task itself."""
+        if not self.name:
+            raise ValueError(f"{self!r} is not registered: use djtasks.app.register_task().")
         calling.check_arguments(self.name, args, kwargs)
         soft, hard = self.soft_time_limit, self.time_limit
         if soft and hard and soft > hard:
             raise ValueError("soft_time_limit must be less than or equal to time_limit")
         if self.typing:
-            self.header(*args, **kwargs)
+            self._header(*args, **kwargs)
 
     @cached_property
-    def header(self) -> Callable[..., None]:
+    def _header(self) -> Callable[..., None]:
         """Raises :class:`TypeError` when called with arguments that the task does not take."""
         body = inspect.getattr_static(type(self), "run")
         if isinstance(body, staticmethod):
@@ -291,5 +302,5 @@ class CoroutineTask(Task[P, R]):
 
 def _task_by_name(name: str, module: str) -> Task[..., Any]:
     if name not in registry and module not in sys.modules:
-        __import__(module)
+        import_module(module)
     return registry[name]

@@ -216,12 +216,50 @@ def test_a_class_without_run_says_so() -> None:
         nothing()
 
 
-def test_wrong_options_of_a_class_are_found_when_it_is_registered() -> None:
-    class Wrong(Task[..., Any]):
-        enqueue = "later"  # type: ignore[assignment]
+@pytest.mark.parametrize(
+    ("attributes", "text"),
+    [
+        ({"enqueue": "later"}, "option enqueue must be"),
+        ({"queue": lambda self: None}, "option queue must be"),
+        ({"max_retries": "3"}, "option max_retries must be"),
+        ({"option": 1}, "Wrong.option would hide"),
+        ({"is_async": True}, "Wrong.is_async would hide"),
+        ({"request": None}, "Wrong.request would hide"),
+    ],
+)
+def test_what_is_wrong_with_a_class_is_found_when_it_is_made(
+    attributes: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(TypeError, match=text):
+        type("Wrong", (Task,), attributes)
 
-    with pytest.raises(TypeError, match="option enqueue must be"):
-        app.register_task(Wrong)
+
+def test_a_class_may_compute_an_option() -> None:
+    class Computed(Task[[], str]):
+        throws = KeyError  # type: ignore[assignment]
+
+        @property
+        def queue(self) -> str:  # type: ignore[override]
+            return "computed"
+
+        def run(self) -> str:
+            return ""
+
+        def refresh(self) -> None: ...
+
+        header = "of its own"
+
+    task: Any = app.register_task(Computed)
+    assert task.queue == "computed"
+    assert task.throws == (KeyError,)
+
+
+def test_a_task_that_is_not_registered_cannot_be_called_by_name() -> None:
+    class Work(Task[[], None]):
+        def run(self) -> None: ...
+
+    with pytest.raises(ValueError, match="is not registered"):
+        Work().delay()
 
 
 def test_an_async_function_is_a_task_whose_direct_call_is_a_coroutine() -> None:
