@@ -10,6 +10,8 @@ Everything that differs between machines comes from the environment:
     The ``bin`` directory of the PostgreSQL to embed, if not the wheel's.
 ``DJTASKS_TEST_PG_FSYNC``
     Whether the embedded server's commits wait for the disk.
+``CONN_MAX_AGE``
+    Seconds for which a process keeps a database connection; 0: for one request, for one task.
 ``DEMO_DIR``
     Where the demo puts its files and logs.
 """
@@ -74,7 +76,9 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {"default": database(_url)}
+DATABASES = {
+    "default": {"CONN_MAX_AGE": env.int("CONN_MAX_AGE", default=0), **database(_url)},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"
