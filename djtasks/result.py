@@ -242,7 +242,8 @@ class AsyncResult(Handle[R]):
                 raise RuntimeError(
                     f"Task {self.id} was enqueued in the transaction that is still open on the "
                     f"database {connection.alias!r}, so no worker can see it and get() would "
-                    f"wait for ever. Call get() after the commit."
+                    f"wait for ever. Call get() after the commit (in a test, after "
+                    f"djtasks.testing.run_tasks())."
                 )
 
     def _throw(self, value: Any) -> NoReturn:
