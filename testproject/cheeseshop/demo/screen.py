@@ -34,7 +34,7 @@ class ProgressLine:
         """Show how far things are."""
         text = f"{now.ended:,} of {now.total:,} tasks have ended"
         if now.running:
-            text += f", {now.running} run"
+            text += f", {now.running} in hand"
         if now.retrying:
             text += f", {now.retrying} wait for another try"
         if self._updates:
