@@ -78,6 +78,7 @@ class Entry(NamedTuple):
     members: str
     linked: list[str] | None
     payload_id: bytes | None
+    queue: str
 
 
 class Batch:
@@ -101,7 +102,7 @@ class Batch:
     ) -> None:
         """Add the outcome of one delivery; ``members`` as :func:`members` makes them."""
         self.entries.append(
-            Entry(disposal, delivery[0].hex(), owner, members, linked, delivery[17])
+            Entry(disposal, delivery[0].hex(), owner, members, linked, delivery[17], delivery[4])
         )
 
     def add_outcome(self, delivery: Delivery, owner: int, outcome: Outcome) -> None:
@@ -113,10 +114,20 @@ class Batch:
         ends = (Disposal.END, Disposal.ENDED)
         return [entry.key for entry in self.entries if entry.disposal in ends]
 
-    def puts_back(self) -> bool:
-        """Whether a message goes back into the queue, ready or for later."""
-        back = (Disposal.RETRY, Disposal.RELEASE)
-        return any(entry.disposal in back for entry in self.entries)
+    def filled_queues(self) -> list[str]:
+        """The queues into which this batch puts messages, ready or for later.
+
+        Other workers are told of them after the commit, for they may be idle.
+        """
+        queues = set()
+        for entry in self.entries:
+            if entry.disposal in (Disposal.RETRY, Disposal.RELEASE):
+                queues.add(entry.queue)
+                if '"queue":' in entry.members:
+                    queues.add(json.loads(f"{{{entry.members}}}").get("queue", entry.queue))
+            for linked in entry.linked or ():
+                queues.add(json.loads(f"{{{linked}}}")["queue"])
+        return sorted(queues)
 
     def statements(self, hostname: str) -> Iterator[tuple[str, dict[str, Any], int]]:
         """The statements of this batch with their parameters, and how many rows each is to hit.
@@ -125,7 +136,7 @@ class Batch:
         another worker meanwhile, and their outcomes are not this worker's to write.
         """
         ended, retried, released, linked, dropped = [], [], [], [], []
-        for disposal, key, owner, text, links, payload_id in self.entries:
+        for disposal, key, owner, text, links, payload_id, _queue in self.entries:
             if disposal == 0:
                 ended.append(f'{{"id":"{key}","owner":{owner},{text}}}')
                 if payload_id is not None and '"state":' not in text:

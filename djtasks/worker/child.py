@@ -105,7 +105,7 @@ class Child:
             for frame in frames:
                 if frame is None:
                     return
-                self._pending.extend(frame)
+                self._take(frame)
             while self._pending:
                 self._run_next()
                 if self._is_worn_out():
@@ -139,12 +139,19 @@ class Child:
         if unbegun:
             self._sock.sendall(note("recalled", unbegun))
 
+    def _take(self, frame: Any) -> None:
+        """Take messages, or the id under which the worker claims from now on."""
+        if isinstance(frame, int):
+            self._runner.place.owner = frame
+        else:
+            self._pending.extend(frame)
+
     def _take_unbegun(self) -> list[int]:
         self._sock.setblocking(False)
         try:
             for frame in self._reader.available():
                 if frame is not None:
-                    self._pending.extend(frame)
+                    self._take(frame)
         finally:
             self._sock.setblocking(True)
         unbegun = [entry[0] for entry in self._pending]

@@ -169,6 +169,12 @@ class Crew:
                 total += max(0, ahead * len(member.slots) - len(member.held))
         return max(0, total - len(self.hand) - len(self.post_mortem))
 
+    def own_as(self, owner: int) -> None:
+        """Claim for this worker id from now on; the children fence with it what they store."""
+        self.owner = owner
+        for member in self.members.values():
+            member.send(owner)
+
     def take(self, deliveries: Iterable[Delivery], owner: int) -> None:
         """Take claimed messages in hand."""
         for delivery in deliveries:

@@ -110,9 +110,8 @@ class Intake:
 
     def plan(self, turn: Turn, room: int, now: float, *, listens: bool) -> Turn:
         """Fill in what a turn claims, where there is room for so many messages."""
-        if turn.batch.puts_back():
-            # Nothing announces what goes back: it may be ready at once, or due sooner than
-            # anything that is known of.
+        if turn.filled_queues:
+            # What goes back may be ready at once, or due sooner than anything known of.
             self.hungry = True
             self._due_at = 0.0
         most = self._options.max_tasks

@@ -49,6 +49,7 @@ DEAD_WORKERS = load("dead_workers")
 ORPHANS = load("orphans")
 ADOPT = load("adopt")
 RELEASE = load("release")
+WAKE = load("wake")
 PRUNE = load("prune")
 SWEEP_WAITERS = load("sweep_waiters")
 
@@ -202,11 +203,15 @@ class Keeper(threading.Thread):
             ids = [row[0] for row in dead]
             for _id, hostname in dead:
                 logger.warning("Worker %s is gone; rescuing its tasks", hostname)
-            released, losses = self._sort(connection.execute(ORPHANS, {"dead": ids}).fetchall())
+            orphans = connection.execute(ORPHANS, {"dead": ids}).fetchall()
+            released, losses = self._sort(orphans)
             for owner, items in released.items():
                 self._release(connection, owner, items)
             adopted = self._take_over(connection, losses)
             connection.execute("DELETE FROM djtasks_worker WHERE id = ANY (%s)", (ids,))
+        for queue in sorted({row[5] for row in orphans}):
+            # Idle workers, this one among them, are not waiting for these.
+            connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
         if released or adopted:
             logger.warning(
                 "Rescued tasks: %d given back to their queues, %d ended",
@@ -221,7 +226,7 @@ class Keeper(threading.Thread):
         """Which messages go back, by owner, and which are to end, with the verdict on each."""
         released: dict[int, list[bytes]] = {}
         losses: dict[bytes, str] = {}
-        for id, task, owner, lost_deliveries, retries in rows:
+        for id, task, owner, lost_deliveries, retries, _queue in rows:
             decided = verdict(acknowledgement(task), Cause.WORKER, lost_deliveries, retries)
             if decided is Verdict.REDELIVER:
                 released.setdefault(owner, []).append(id)

@@ -211,7 +211,7 @@ class Parent:
         """Take a new worker id. What is held under an old one may be given to others."""
         self.worker_id = await asyncio.to_thread(self.keeper.register, locked=self.session.listens)
         await self.session.lock(self.worker_id)
-        self.crew.owner = self.worker_id
+        self.crew.own_as(self.worker_id)
         self._given_up = False
         self.intake.start_over()
 

@@ -61,17 +61,21 @@ def _run_solo(options: WorkerOptions, write: Callable[[str], object]) -> int:
     from djtasks.worker.solo import SoloChild
 
     parent = Parent(options, None)
-    child = SoloChild(parent)
+    started = threading.Event()
     status: list[int] = []
     failure: list[BaseException] = []
 
+    def ready() -> None:
+        _greet(parent, write)
+        started.set()
+
     def serve() -> None:
         try:
-            status.append(asyncio.run(parent.run(lambda: _greet(parent, write))))
+            status.append(asyncio.run(parent.run(ready)))
         except BaseException as error:
             failure.append(error)
         finally:
-            child.close()
+            started.set()
 
     def stop(number: int, frame: FrameType | None) -> None:
         if parent.loop is not None:
@@ -82,7 +86,9 @@ def _run_solo(options: WorkerOptions, write: Callable[[str], object]) -> int:
     faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or 2, all_threads=True)
     thread = threading.Thread(target=serve, name="djtasks-parent")
     thread.start()
-    child.serve()
+    started.wait()
+    if parent.crew.members:
+        SoloChild(parent).serve()
     thread.join()
     connections.close_all()
     if failure:

@@ -36,6 +36,7 @@ CONNECT_TIMEOUT = 5
 PROMOTE = load("promote")
 NEXT_DUE = load("next_due")
 READY_QUEUES = load("ready_queues")
+WAKE = load("wake")
 WANT_WORK = load("want_work")
 RELEASE_STRAYS = load("release_strays")
 
@@ -65,6 +66,7 @@ class Turn:
     __slots__ = (
         "batch",
         "claimed",
+        "filled_queues",
         "given_away",
         "limit",
         "next_due",
@@ -85,6 +87,7 @@ class Turn:
         wants_work: bool | None = None,
     ) -> None:
         self.batch = batch
+        self.filled_queues = batch.filled_queues()
         self.limit = limit
         self.positions = positions or {}
         self.promote = promote
@@ -260,11 +263,14 @@ class Session:
             if self.pooled:
                 await send("COMMIT")
             ended = batch.ended_ids()
-            if ended:
+            if ended or turn.filled_queues:
                 # In a transaction of its own, after the commit: a waiter that leaves word now
                 # sees the end, and one that did before is seen here.
                 await pipeline.sync()
+            if ended:
                 await send(TELL_WAITERS, {"ids": ended})
+            for queue in turn.filled_queues:
+                await send(WAKE, {"channel": "djtasks_due", "queue": queue})
         for cursor, expected in checked:
             row = await cursor.fetchone()
             turn.given_away += expected - (row[0] if row else 0)

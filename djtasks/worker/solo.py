@@ -18,10 +18,12 @@ logger = logging.getLogger("djtasks.worker")
 
 
 class SoloChild:
-    """The parent's only child, in the same process, on the other end of the same socket pair."""
+    """The parent's only child, in the same process, on the other end of the same socket pair.
+
+    Made when the parent has started its crew.
+    """
 
     def __init__(self, parent: Parent) -> None:
-        parent.crew.start()
         self._board = parent.crew.board
         self._sock = parent.crew.members[0].theirs
 
@@ -43,7 +45,3 @@ class SoloChild:
             logger.debug("The parent is gone")
         finally:
             runner.close()
-
-    def close(self) -> None:
-        """The parent is done: end the main thread's wait."""
-        self._board.end(0)

@@ -77,6 +77,9 @@ class ThreadedChild:
                 if frame == "recall":
                     self._give_back()
                     continue
+                if isinstance(frame, int):
+                    self._runner.place.owner = frame
+                    continue
                 with self._arrived:
                     self._pending.extend(frame)
                     self._arrived.notify(len(frame))

@@ -1,7 +1,7 @@
 -- The messages of workers that are gone: the dead ones, and ids that no worker has any more.
 -- Plan: Seq Scan on djtasks_message is accepted here: rescue is rare, and claims stay free of
 -- an index on the worker.
-SELECT m.id, m.task, m.worker_id, m.deliveries, m.retries
+SELECT m.id, m.task, m.worker_id, m.deliveries, m.retries, m.queue
 FROM djtasks_message m
 WHERE m.worker_id IS NOT NULL
   AND (m.worker_id = ANY (%(dead)s)
