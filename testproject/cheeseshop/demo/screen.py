@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from testproject.cheeseshop.demo.ledger import Ledger, Progress
 
 BAR = 24  # characters
+MOST_COMPLAINTS = 8
 PLAIN_INTERVAL = 1.0  # seconds between lines of progress where a line cannot be overwritten
 
 HEADINGS = ("task", "queue", "tasks", "succeeded", "failed as intended", "retries", "mean time")
@@ -98,5 +99,7 @@ def summary(ledger: Ledger, write: Callable[[str], object], folder: str) -> None
             f"Express orders were packed after {times[True]:.1f} s, others after "
             f"{times[False]:.1f} s (mean)"
         )
-    for complaint in ledger.complaints:
+    for complaint in ledger.complaints[:MOST_COMPLAINTS]:
         write(f"Not as expected: {complaint}")
+    if len(ledger.complaints) > MOST_COMPLAINTS:
+        write(f"Not as expected: {len(ledger.complaints) - MOST_COMPLAINTS} more.")
