@@ -9,6 +9,7 @@ import pytest
 
 from djtasks import enqueue_many
 from djtasks.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
+from djtasks.models import Message
 from tests.testapp import tasks
 from tests.worker_process import Journal, WorkerProcess, states, wait_drained
 
@@ -108,6 +109,10 @@ def test_limits_of_the_worker_hold_for_tasks_without_their_own(
             result.get(PATIENCE)
 
 
-def test_a_soft_limit_beyond_the_hard_one_is_an_error_at_the_call() -> None:
-    with pytest.raises(ValueError, match="soft_time_limit"):
-        tasks.sleep.apply_async((1,), soft_time_limit=5, time_limit=2)
+def test_a_soft_limit_beyond_the_hard_one_is_an_error_at_the_call(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
+    monkeypatch.setattr(tasks.limited, "soft_time_limit", 5)
+    with pytest.raises(ValueError, match="soft_time_limit must be less than or equal"):
+        tasks.limited.delay(str(journal), "x", ["ok"])
+    assert not Message.objects.exists()
