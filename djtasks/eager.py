@@ -12,7 +12,7 @@ from djtasks.canvas.signature import as_list
 from djtasks.codec import decode_call, encode_exception
 from djtasks.conf import conf
 from djtasks.exceptions import TaskRevokedError
-from djtasks.execution.eager import EagerExecutor, state_of
+from djtasks.execution.eager import EagerExecutor
 from djtasks.execution.request import HOSTNAME, Context, current_frame
 from djtasks.execution.retry import RetryPlan
 from djtasks.ids import new_id, to_uuid
@@ -197,7 +197,7 @@ def apply(
     if error is not None and isinstance(error.__cause__, (KeyboardInterrupt, SystemExit)):
         # In a worker they end the task. Here they are the caller's: a Ctrl-C must stop it.
         raise error.__cause__
-    state = state_of(outcome)
+    state = outcome.state
     if throw and error is not None and state in states.PROPAGATE_STATES:
         raise error
     return EagerResult(task_id, outcome.retval, state, outcome.traceback, task.name)
@@ -281,7 +281,7 @@ def _plan_of(outcome: Outcome) -> RetryPlan | None:
 
 
 def _store(task: Task[..., Any], task_id: str, request: Context, outcome: Outcome) -> None:
-    if outcome.state is None or request.ignore_result:
+    if not outcome.stored or request.ignore_result:
         return
     result = outcome.result
     if result is None and isinstance(outcome.error, BaseException):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from djtasks.fields import TextArrayField
 from djtasks.ids import new_id
 
 
@@ -206,15 +206,13 @@ class Worker(models.Model):
     pid = models.IntegerField(_("process id"))
     pool = models.TextField(_("pool"))
     concurrency = models.IntegerField(_("concurrency"))
-    queues = ArrayField(
-        models.TextField(),
+    queues = TextArrayField(
         verbose_name=_("queues"),
         null=True,
         blank=True,
         help_text=_("The queues that it serves. Empty: all."),
     )
-    excluded_queues = ArrayField(
-        models.TextField(),
+    excluded_queues = TextArrayField(
         verbose_name=_("excluded queues"),
         default=list,
         blank=True,

@@ -51,7 +51,12 @@ def run(
         if lost.verdict_of_task(executor.task, lost.Cause.CHILD, delivery) is lost.Verdict.FAIL:
             raise
         return Outcome(
-            Disposal.RELEASE, None, delay=1.0, lost_deliveries=1, retval=error, error=error
+            Disposal.RELEASE,
+            states.REJECTED,
+            delay=1.0,
+            lost_deliveries=1,
+            retval=error,
+            error=error,
         )
     except _GivenAwayError:
         given_away = WorkerLostError(

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from djtasks import states
-from djtasks.exceptions import TaskRevokedError
 from djtasks.execution import calls
 from djtasks.execution.executor import Executor, Place
 from djtasks.execution.request import pop, push
@@ -66,18 +65,3 @@ class EagerExecutor(Executor):
             retval=retval,
             messages=messages,
         )
-
-
-def state_of(outcome: Outcome) -> str:
-    """The state that a run ended in, also where it is not to be stored."""
-    if outcome.state is not None:
-        return outcome.state
-    if outcome.disposal is Disposal.RELEASE:
-        return states.REJECTED
-    if outcome.disposal is Disposal.RETRY:
-        return states.RETRY
-    if outcome.error is not None:
-        revoked = isinstance(outcome.error, TaskRevokedError)
-        return states.REVOKED if revoked else states.FAILURE
-    # A task that raised Ignore has no outcome of its own, not even the time it took.
-    return states.IGNORED if outcome.runtime is None else states.SUCCESS

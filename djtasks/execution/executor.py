@@ -134,7 +134,6 @@ class Executor:
                 else:
                     retval = self.call(request, args, kwargs)
                     outcome = self.completed(request, retval, began)
-                retval = outcome.retval
                 if outcome.error is None:
                     self._succeeded(request, outcome)
             except Retry as retry:
@@ -142,14 +141,14 @@ class Executor:
             except Ignore:
                 report.ignored(task, request)
                 state = states.IGNORED
-                return Outcome(Disposal.END, None)
+                return Outcome(Disposal.END, state, stored=False)
             except Reject as reject:
                 outcome = self._rejected(request, reject, began)
             except (SystemExit, KeyboardInterrupt) as error:
                 outcome = self._exited(request, delivery, error, began)
             except BaseException as error:
                 outcome = self._error(request, error, began)
-            state = outcome.state
+            state, retval = outcome.state, outcome.retval
             if request.retry_plan is not None and outcome.disposal is Disposal.END:
                 # retry(throw=False): this run's own state is stored, and the message goes back.
                 outcome.disposal = Disposal.RETRY
@@ -195,7 +194,8 @@ class Executor:
         result = encode_result(retval, what=f"the result of task {task.name}") if stored else None
         return Outcome(
             Disposal.END,
-            states.SUCCESS if stored else None,
+            states.SUCCESS,
+            stored=stored,
             result=result,
             runtime=time.perf_counter() - began,
             children=calls.children_of(request),
@@ -232,7 +232,8 @@ class Executor:
         messages = calls.errbacks(request, error, einfo) if request.errbacks else None
         outcome = Outcome(
             Disposal.END,
-            states.FAILURE if stored else None,
+            states.FAILURE,
+            stored=stored,
             result=encode_exception(error) if stored else None,
             traceback=einfo.traceback if stored else None,
             exception=type(error).__qualname__,
@@ -267,7 +268,8 @@ class Executor:
         stored = not (self.ignore_result or request.ignore_result)
         outcome = Outcome(
             Disposal.RETRY,
-            states.RETRY if stored else None,
+            states.RETRY,
+            stored=stored,
             result=encode_exception(error) if stored else None,
             traceback=einfo.traceback if stored else None,
             exception=type(error).__qualname__,
@@ -294,7 +296,11 @@ class Executor:
         if reject.requeue:
             # Not at once: what cannot be done now should not keep a worker busy with trying.
             return Outcome(
-                Disposal.RELEASE, None, delay=REQUEUE_DELAY, lost_deliveries=1, retval=reject
+                Disposal.RELEASE,
+                states.REJECTED,
+                delay=REQUEUE_DELAY,
+                lost_deliveries=1,
+                retval=reject,
             )
         stored = self.store_errors or not (self.ignore_result or request.ignore_result)
         einfo = ExceptionInfo(reject, own_frames=2)
@@ -309,7 +315,8 @@ class Executor:
         )
         return Outcome(
             Disposal.END,
-            states.FAILURE if stored else None,
+            states.FAILURE,
+            stored=stored,
             result=encode_exception(reject) if stored else None,
             traceback=einfo.traceback,
             exception="Reject",
@@ -327,7 +334,7 @@ class Executor:
         verdict = lost.verdict_of_task(self.task, lost.Cause.CHILD, delivery)
         match verdict:
             case lost.Verdict.REDELIVER:
-                return Outcome(Disposal.RELEASE, None, lost_deliveries=1, retval=cause)
+                return Outcome(Disposal.RELEASE, states.REJECTED, lost_deliveries=1, retval=cause)
             case lost.Verdict.RETRY:
                 countdown = self.task.option("default_retry_delay")
                 retry = Retry(exc=cause, when=countdown)
@@ -345,7 +352,8 @@ class Executor:
         )
         return Outcome(
             Disposal.END,
-            states.REVOKED if stored else None,
+            states.REVOKED,
+            stored=stored,
             result=encode_exception(error) if stored else None,
             exception="TaskRevokedError",
             retval=error,

@@ -39,13 +39,14 @@ def members(outcome: Outcome) -> str:
     Results and arguments are JSON texts already and are put in as they are.
     """
     disposal = outcome.disposal
-    if outcome.state == "SUCCESS" and disposal is Disposal.END and outcome.children is None:
+    plain = outcome.stored and outcome.children is None
+    if plain and outcome.state == "SUCCESS" and disposal is Disposal.END:
         # Nearly every outcome is this one.
         return f'"runtime":{outcome.runtime},"state":"SUCCESS","result":{outcome.result}'
     if disposal is Disposal.RELEASE:
         return f'"deliveries":{outcome.lost_deliveries},"delay":{outcome.delay}'
     parts = [f'"runtime":{outcome.runtime or 0.0}']
-    if outcome.state is not None:
+    if outcome.stored:
         parts.append(f'"state":{_dumps(outcome.state)}')
         if outcome.result is not None:
             parts.append(f'"result":{outcome.result}')

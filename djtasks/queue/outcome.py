@@ -27,13 +27,15 @@ class Disposal(IntEnum):
 class Outcome:
     """One run's end: what is stored, and what happens to the message.
 
-    ``state`` is None where nothing is stored. ``result`` and ``children`` are JSON texts,
-    ``exception`` is the class name of an error. ``retval`` and ``error`` are the live objects,
-    for callers in the same process. ``messages`` are enqueued in the commit that ends the task.
+    ``stored`` says whether the state is written at all. ``result`` and ``children`` are JSON
+    texts, ``exception`` is the class name of an error. ``retval`` and ``error`` are the live
+    objects, for callers in the same process. ``messages`` are enqueued in the commit that ends
+    the task.
     """
 
     disposal: Disposal
-    state: str | None
+    state: str
+    stored: bool = True
     result: str | None = None
     traceback: str | None = None
     exception: str | None = None

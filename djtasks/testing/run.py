@@ -10,7 +10,6 @@ from django.db import connections
 
 from djtasks import states
 from djtasks.conf import conf
-from djtasks.execution.eager import state_of
 from djtasks.execution.executor import Executor, Place
 from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
@@ -96,12 +95,12 @@ def run_tasks(
             Ran(
                 delivery.task,
                 delivery.custom_id or uuid_text(delivery.id),
-                state_of(outcome),
+                outcome.state,
                 outcome.retval,
                 error,
             )
         )
-        if propagate and error is not None and state_of(outcome) in states.PROPAGATE_STATES:
+        if propagate and error is not None and outcome.state in states.PROPAGATE_STATES:
             raise error
 
 
