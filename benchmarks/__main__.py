@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks import server
 from benchmarks.measure import Measure, Plan, load
-from benchmarks.table import heading, table
+from benchmarks.table import heading, markdown, table
 
 OUT = Path(__file__).resolve().parent / "out" / "latest.json"
 KEYS = "abcdefgh"
@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with server.databases():
         _set_up()
-        _run(plan, options.only, options.json)
+        measures = _run(plan, options.only, options.json)
+    if options.markdown:
+        print(f"\n{markdown(measures.values())}")
     return 0
 
 
@@ -49,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"{QUICK.rounds} rounds at a scale of {QUICK.scale}: about a minute",
     )
     add("--json", type=Path, default=OUT, metavar="PATH", help=f"by default {OUT}")
+    add("--markdown", action="store_true", help="print the table of docs/performance.md too")
     return parser
 
 
@@ -87,7 +90,8 @@ def _set_up() -> None:
             bare.make_tables(connection)
 
 
-def _run(plan: Plan, keys: str, path: Path) -> None:
+def _run(plan: Plan, keys: str, path: Path) -> dict[str, Any]:
+    """Take the measures, print them as they come, and write and return what was found."""
     facts = _facts(plan)
     print(f"{facts['date']}  {facts['processor']}, {facts['cpus']} CPUs  ", end="")
     print("  ".join(f"{name} {version}" for name, version in facts["versions"].items()))
@@ -110,6 +114,7 @@ def _run(plan: Plan, keys: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**facts, "measures": measures}, indent=2) + "\n")
     print(f"\nAll rounds: {path}")
+    return measures
 
 
 def _measures() -> list[Measure]:

@@ -49,8 +49,8 @@ def drain(plan: Plan) -> Report:
     report = Report()
     a = report.figure("drain, 2 children", "/s", ours_values)
     b = report.figure("bare claim + finish, 100 a batch", "/s", bare_values)
-    report.at_least(report.ratio(a, b), 0.4, "ratio to bare")
-    report.at_least(a, QUIET, "tasks a second, quiet machine")
+    report.at_least(report.ratio(a, b), 0.4)
+    report.at_least(a, QUIET)
     return report
 
 
@@ -77,7 +77,7 @@ def backlog(plan: Plan) -> Report:
     report = Report()
     a = report.figure(f"with {behind:,} behind", "/s", before_others)
     b = report.figure("with nothing behind", "/s", alone)
-    report.at_least(report.ratio(a, b), 0.9, "ratio to an empty queue")
+    report.at_least(report.ratio(a, b, "ratio to nothing behind"), 0.9)
     return report
 
 
@@ -103,7 +103,7 @@ def old_snapshot(plan: Plan) -> Report:
     report = Report()
     a = report.figure("first tenth", "/s", first)
     b = report.figure("last tenth", "/s", last)
-    report.at_least(report.ratio(b, a), 0.8, "last tenth to first")
+    report.at_least(report.ratio(b, a, "last tenth to first"), 0.8)
     return report
 
 

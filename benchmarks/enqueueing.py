@@ -28,7 +28,7 @@ def single(plan: Plan) -> Report:
     report = Report()
     a = report.figure("delay()", "/s", ours_values)
     b = report.figure("bare INSERT", "/s", bare_values)
-    report.at_least(report.ratio(a, b), 0.6, "ratio to bare")
+    report.at_least(report.ratio(a, b), 0.6)
     return report
 
 
@@ -51,7 +51,7 @@ def bulk(plan: Plan) -> Report:
     report = Report()
     a = report.figure("enqueue_many()", "/s", ours_values)
     b = report.figure("bare INSERT ... unnest", "/s", bare_values)
-    report.at_least(report.ratio(a, b), 0.6, "ratio to bare")
+    report.at_least(report.ratio(a, b), 0.6)
     return report
 
 

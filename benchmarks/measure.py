@@ -77,19 +77,19 @@ class Report:
         self.figures.append(figure)
         return figure
 
-    def ratio(self, ours: Figure, bare: Figure, name: str = "ratio") -> Figure:
+    def ratio(self, ours: Figure, bare: Figure, name: str = "ratio to bare") -> Figure:
         """Add the ratio of two figures, taken round by round."""
         return self.figure(
             name, "x", [a / b for a, b in zip(ours.rounds, bare.rounds, strict=True)]
         )
 
-    def at_least(self, figure: Figure, limit: float, name: str = "") -> None:
+    def at_least(self, figure: Figure, limit: float) -> None:
         """Add the target that a figure's median reaches a limit."""
-        self.targets.append(Target(name or figure.name, figure.median, limit))
+        self.targets.append(Target(figure.name, figure.median, limit))
 
-    def at_most(self, figure: Figure, limit: float, name: str = "") -> None:
+    def at_most(self, figure: Figure, limit: float) -> None:
         """Add the target that a figure's median stays within a limit."""
-        self.targets.append(Target(name or figure.name, figure.median, limit, at_most=True))
+        self.targets.append(Target(figure.name, figure.median, limit, at_most=True))
 
 
 @dataclass(frozen=True)

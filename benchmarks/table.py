@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from benchmarks.measure import Figure, Measure, Report, Target
 
 
@@ -31,6 +34,24 @@ def _target(target: Target) -> str:
         f"      target: {target.name} {number(target.value)}, {word} {number(target.limit)}: "
         f"{verdict}"
     )
+
+
+def markdown(measures: Iterable[Mapping[str, Any]]) -> str:
+    """The table of ``docs/performance.md``, from what is written to the file."""
+    lines = ["| | median | lowest | highest | target |", "|---|--:|--:|--:|---|"]
+    for measure in measures:
+        lines.append(f"| **{measure['title']}** | | | | |")
+        targets = {target["name"]: target for target in measure["targets"]}
+        for figure in measure["figures"]:
+            unit = "" if figure["unit"] == "x" else f" {figure['unit']}"
+            cells = [f"{number(figure[key])}{unit}" for key in ("median", "lowest", "highest")]
+            target = targets.get(figure["name"])
+            wanted = ""
+            if target:
+                verdict = "" if target["met"] else ", missed"
+                wanted = f"at {target['at']} {number(target['limit'])}{unit}{verdict}"
+            lines.append(f"| {figure['name']} | {' | '.join(cells)} | {wanted} |")
+    return "\n".join(lines)
 
 
 def number(value: float) -> str:

@@ -49,7 +49,7 @@ def databases_of(pid: int) -> list[str]:
 @pytest.mark.slow
 def test_a_tiny_run_of_all_measures(tmp_path: Path, db: None) -> None:
     path = tmp_path / "made" / "latest.json"
-    pid, done = run("--rounds=2", "--scale=0.01", f"--json={path}")
+    pid, done = run("--rounds=2", "--scale=0.01", "--markdown", f"--json={path}")
     assert done.returncode == 0, done.stdout + done.stderr
     written: dict[str, Any] = json.loads(path.read_text())
 
@@ -68,6 +68,11 @@ def test_a_tiny_run_of_all_measures(tmp_path: Path, db: None) -> None:
     assert len(verdicts) == len(targets) == 10
     for line, target in zip(verdicts, targets, strict=True):
         assert line.endswith("ok" if target["met"] else "MISSED")
+
+    rows = [line for line in done.stdout.splitlines() if line.startswith("| ")]
+    figures = sum(len(measure["figures"]) for measure in written["measures"].values())
+    assert len(rows) == 1 + len(written["measures"]) + figures
+    assert sum("at least" in row or "at most" in row for row in rows) == len(targets)
 
     assert set(written["versions"]) == {"djtasks", "Python", "Django", "psycopg", "PostgreSQL"}
     assert written["cpus"] == os.cpu_count()
