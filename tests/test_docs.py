@@ -24,6 +24,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -31,7 +32,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -50,6 +51,7 @@ MASKS = (
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "<time>"),
     (r"\d+(\.\d+)?(e-\d+)?s\b", "<duration>"),
     (r"\b\d+\.\d+(\.?(\d+|a|b|rc)\d*)*", "<version>"),
+    (r"PostgreSQL [^\s)]+", "PostgreSQL <version>"),
     (r"worker@\S+", "worker@<host>"),
     (r"(database  )\S+ on \S+", r"\1<database>"),
     (r"\d+ at once", "<n> at once"),
@@ -278,7 +280,7 @@ def read_signed_in(address: str, username: str, password: str) -> str:
         return str(page.read().decode())
 
 
-def _opened(browser: urllib.request.OpenerDirector, address: str):  # type: ignore[no-untyped-def]
+def _opened(browser: urllib.request.OpenerDirector, address: str) -> Any:
     try:
         return browser.open(address, timeout=10)
     except urllib.error.HTTPError:
