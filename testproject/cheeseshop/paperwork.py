@@ -100,5 +100,6 @@ def letter(order: Order) -> str:
     message["Subject"] = f"Your cheese is on its way ({order.number})"
     message["From"] = "The Cheese Shop <counter@example.com>"
     message["To"] = order.email
-    message.set_content(render_to_string("cheeseshop/letter.txt", {"order": order}))
-    return message.as_string()
+    text = render_to_string("cheeseshop/letter.txt", {"order": order})
+    message.set_content(text, cte="8bit")
+    return message.as_bytes().decode()

@@ -41,7 +41,7 @@ def pack(order: Order) -> str:
     order.take_from_shelf()
     calls = [render_invoice.s(order), draw_label.s(order), book_courier.s(order)]
     order.day.remember(enqueue_many(call.set(priority=order.priority) for call in calls))
-    return f"{order.lines.count()} cheeses"
+    return f"packed for £{order.total}"
 
 
 # Writing a file again does no harm, so these may be run again if a worker is lost.

@@ -40,7 +40,10 @@ class Command(BaseCommand):
             "--once", action="store_true", help="end when the sample work has, with its verdict"
         )
         parser.add_argument(
-            "--port", type=int, default=8000, help="where to serve; another if it is taken"
+            "--port",
+            type=int,
+            default=8000,
+            help="where to serve; another if it is taken, 0 for any",
         )
 
     def handle(self, *args: Any, once: bool, port: int, **options: Any) -> None:
@@ -87,7 +90,7 @@ class Command(BaseCommand):
             )
         )
         web.wait_until(lambda: answers(site))
-        if chosen != port:
+        if port not in (0, chosen):
             self.say(f"Port {port} is taken, so {chosen} serves.")
         self.say(f"  shop   {site}")
         self.say(f"  admin  {site}admin/   {self.how_to_sign_in}")
