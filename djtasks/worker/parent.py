@@ -112,7 +112,7 @@ class Parent:
         idle = not self.crew.busy and not len(self.batch)
         if self.stop.stage is Stopping.WARM or self.intake.used_up:
             return idle
-        return self.options.drain and idle and not self.intake.hungry and self.session.is_open
+        return self.options.drain and idle and self.intake.satisfied and self.session.is_open
 
     def _has_reason_for_turn(self) -> bool:
         now = time.monotonic()

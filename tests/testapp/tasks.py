@@ -103,7 +103,9 @@ def perform(journal: str, key: str, acts: list[str]) -> str:
             raise ValueError(key)
         case "sleep":
             time.sleep(float(detail))
-        case "gate":
+        case "gate" | "hold":
+            if act == "hold":
+                jot(journal, f"held {key}")
             while not Path(detail).exists():
                 time.sleep(0.005)
     jot(journal, f"end {key}")
@@ -405,3 +407,18 @@ def swallow(mebibytes: int) -> int:
     """Take memory and keep it; returns the process."""
     _kept.append(os.urandom(1 << 20) * mebibytes)
     return os.getpid()
+
+
+@shared_task
+def lat(sent: float) -> float:
+    """Seconds since the call."""
+    return time.time() - sent
+
+
+@shared_task
+def write_nothing(journal: str, key: str, gate: str) -> str:
+    """Run without the database, and wait for a file if one is named."""
+    jot(journal, f"begin {key}")
+    while gate and not Path(gate).exists():
+        time.sleep(0.005)
+    return key
