@@ -34,17 +34,18 @@ def run(
     the outcome says that nothing is to be stored.
     """
     place = executor.place
+    connection = connections[conf.DATABASE]
+    session: object = None
     try:
         with transaction.atomic(using=conf.DATABASE, durable=not place.shares_transaction):
+            session = connection.connection
             retval = executor.call(request, args, kwargs)
             outcome = executor.completed(request, retval, began)
-            if not end_here(
-                connections[conf.DATABASE], delivery, outcome, place.owner, place.hostname
-            ):
+            if not end_here(connection, delivery, outcome, place.owner, place.hostname):
                 raise _GivenAwayError
     except (InterfaceError, OperationalError) as error:
-        connection = connections[conf.DATABASE]
-        if connection.connection is not None and connection.is_usable():
+        # Django has put another session in the place of one that was lost.
+        if session is not None and connection.connection is session:
             raise
         # The database went away: nothing was written, or all of it. The message tells, for it
         # went with the writes; if it is still there, it is to run again.

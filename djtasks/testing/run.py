@@ -122,6 +122,8 @@ def _claim(
                 "queues": queues,
                 "ranks": [START[0]] * len(queues),
                 "seqs": [START[1]] * len(queues),
+                "unknown": [],
+                "unknown_timeout": 0,
             },
         )
         rows = [tuple(getattr(value, "bytes", value) for value in row) for row in cursor.fetchall()]

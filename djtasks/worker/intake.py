@@ -52,13 +52,18 @@ class Intake:
         self._notified: set[str] = set()
         self._poll = FIRST_POLL
         self._listens = True
-        self._warned: set[str] = set()
+        self._unknown: set[str] = set()
 
     @property
     def used_up(self) -> bool:
         """Whether this worker has claimed as many messages as it may."""
         most = self._options.max_tasks
         return most is not None and self.claimed >= most
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether nothing that is ready can have been overlooked, behind the positions either."""
+        return not self.hungry and self.positions.must_look_again(0.0) is None
 
     def start_over(self) -> None:
         """Take nothing for granted: the connection or the worker's id is new."""
@@ -126,7 +131,11 @@ class Intake:
             # What is promoted may be in a queue that had nothing ready before.
             turn.queues = []
             self._notified.clear()
-        turn.positions = self.positions.arguments(now)
+        turn.claim = {
+            **self.positions.arguments(now),
+            "unknown": list(self._unknown),
+            "unknown_timeout": conf.UNKNOWN_TASK_TIMEOUT,
+        }
         self._listens = listens
         if listens and self._woken is self._full:
             # To be woken while claims come back short, and not while they come back full.
@@ -182,20 +191,18 @@ class Intake:
             if registry.get(delivery.task) is not None or (since or 0.0) >= timeout:
                 kept.append(delivery)
                 continue
-            if delivery.task not in self._warned:
-                self._warned.add(delivery.task)
+            if delivery.task not in self._unknown:
+                self._unknown.add(delivery.task)
                 logger.warning(
                     "Task %s is not known to this worker; its messages wait for one that knows "
                     "it, for at most %s seconds (DJTASKS['UNKNOWN_TASK_TIMEOUT'])",
                     delivery.task,
                     timeout,
                 )
-            pause = min(60.0, max(1.0, since or 0.0), max(0.0, timeout - (since or 0.0)))
             batch.add(
                 Disposal.RELEASE,
                 delivery,
                 worker_id,
-                f'"deliveries":0,"delay":{pause},"unknown":true',
+                '"deliveries":0,"delay":0,"unknown":true',
             )
-            self._due_at = 0.0
         return kept

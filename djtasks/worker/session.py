@@ -65,12 +65,12 @@ class Turn:
 
     __slots__ = (
         "batch",
+        "claim",
         "claimed",
         "filled_queues",
         "given_away",
         "limit",
         "next_due",
-        "positions",
         "promote",
         "queues",
         "wants_work",
@@ -81,7 +81,7 @@ class Turn:
         batch: Batch,
         *,
         limit: int = 0,
-        positions: dict[str, list[Any]] | None = None,
+        claim: dict[str, Any] | None = None,
         promote: bool = False,
         queues: bool = False,
         wants_work: bool | None = None,
@@ -89,7 +89,7 @@ class Turn:
         self.batch = batch
         self.filled_queues = batch.filled_queues()
         self.limit = limit
-        self.positions = positions or {}
+        self.claim = claim or {}
         self.promote = promote
         self.queues: list[str] | None = [] if queues else None
         self.wants_work = wants_work
@@ -251,9 +251,7 @@ class Session:
             if turn.promote:
                 await send(PROMOTE)
             if turn.limit:
-                claim = await send(
-                    CLAIM, {"worker": worker_id, "limit": turn.limit, **turn.positions}
-                )
+                claim = await send(CLAIM, {"worker": worker_id, "limit": turn.limit, **turn.claim})
             if turn.wants_work is not None:
                 await send(WANT_WORK, {"wants": turn.wants_work, "worker": worker_id})
             if turn.promote:
