@@ -108,13 +108,12 @@ def test_the_session_of_a_running_task_is_ended(
 ) -> None:
     """The early one needs it no more; the atomic one has left nothing behind and runs again."""
     gate = tmp_path / "gate"
-    with WorkerProcess("-c", "1") as worker:
+    with WorkerProcess("-c", "1"):
         result = getattr(tasks, task).delay(str(journal), "x", [f"hold:{gate}", "ok"])
         journal.wait("held x")
         eventually(lambda: end_sessions(""), "the task's own session to be ended")
         gate.touch()
         eventually(result.ready, "the end")
-        print(worker.log)
     assert result.state == "SUCCESS", result.traceback
     assert journal.tally() == {"x": runs}
     assert Note.objects.filter(text="x").count() == 1

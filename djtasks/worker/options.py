@@ -74,6 +74,11 @@ class WorkerOptions:
             raise ImproperlyConfigured(
                 "The pool 'solo' runs one task at a time. Use --concurrency 1, or another pool."
             )
+        if self.time_limit and self.soft_time_limit and self.soft_time_limit > self.time_limit:
+            raise ImproperlyConfigured(
+                f"--soft-time-limit {self.soft_time_limit} is beyond --time-limit "
+                f"{self.time_limit}: tasks would be killed before they are told."
+            )
         if self.concurrency < 1:
             raise ImproperlyConfigured(f"--concurrency must be at least 1, not {self.concurrency}.")
 

@@ -86,6 +86,11 @@ class Command(BaseCommand):
         try:
             worker_options = self._options(options)
             worker_options.check()
+            if worker_options.database not in connections:
+                raise ImproperlyConfigured(
+                    f"There is no database {worker_options.database!r} in DATABASES "
+                    f"(--database, DJTASKS['DATABASE'])."
+                )
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
         if options["reload"]:
