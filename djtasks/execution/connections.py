@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,21 @@ def before_task() -> None:
         if connection.queries_logged:
             reset_queries()
         connection.close_if_unusable_or_obsolete()
+        if _has_news(connection) and not connection.is_usable():
+            connection.close()
+
+
+def _has_news(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the server has said something on a connection that asked nothing: its end, mostly.
+
+    A kept connection whose session was ended meanwhile would fail the next task.
+    """
+    fileno = getattr(connection.connection, "fileno", None)
+    if fileno is None:
+        return False
+    poll = select.poll()
+    poll.register(fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def after_task(task_name: str) -> None:

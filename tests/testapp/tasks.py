@@ -422,3 +422,9 @@ def write_nothing(journal: str, key: str, gate: str) -> str:
     while gate and not Path(gate).exists():
         time.sleep(0.005)
     return key
+
+
+@shared_task(bind=True, max_retries=None)
+def retry_for_ever(self: Task[..., Any]) -> None:
+    """Never be done."""
+    raise self.retry(countdown=0)
