@@ -13,15 +13,12 @@ from django.test.utils import CaptureQueriesContext
 from djtasks import AsyncResult, enqueue_many
 from djtasks.exceptions import DuplicateTaskId, EncodeError
 from djtasks.models import Message, Payload, Worker
+from djtasks.options import EnqueueMode
 from tests.testapp import tasks
 from tests.testapp.models import Note
-from tests.worker_process import WorkerProcess, address, eventually
+from tests.worker_process import WorkerProcess, address, eventually, rolled_back
 
 pytestmark = pytest.mark.usefixtures("live")
-
-
-class Rolled(Exception):
-    """Raised to roll a transaction back."""
 
 
 class Listener:
@@ -37,8 +34,7 @@ class Listener:
         # A statement of its own: what was notified before it has arrived with its answer.
         self.connection.execute("SELECT 1")
         return [
-            (notify.channel, notify.payload)
-            for notify in self.connection.notifies(timeout=0.05)
+            (notify.channel, notify.payload) for notify in self.connection.notifies(timeout=0.05)
         ]
 
 
@@ -80,22 +76,20 @@ def test_a_message_is_there_when_its_transaction_commits() -> None:
 
 
 def test_a_message_is_gone_when_its_transaction_is_rolled_back(listener: Listener) -> None:
-    with pytest.raises(Rolled), transaction.atomic():
+    with rolled_back():
         tasks.add.delay(1, 2)
-        raise Rolled
     assert not Message.objects.exists()
     assert listener.heard() == []
 
 
 @pytest.mark.parametrize("mode", ["transaction", "on_commit"])
 def test_a_message_of_a_rolled_back_savepoint_is_gone_and_wakes_nobody(
-    listener: Listener, mode: str
+    listener: Listener, mode: EnqueueMode
 ) -> None:
     with transaction.atomic():
         tasks.add.apply_async((0, 0), queue="kept", enqueue=mode)
-        with pytest.raises(Rolled), transaction.atomic():
+        with rolled_back():
             tasks.add.apply_async((1, 1), queue="gone", enqueue=mode)
-            raise Rolled
         with transaction.atomic():
             tasks.add.apply_async((2, 2), queue="also kept", enqueue=mode)
     assert set(Message.objects.values_list("queue", flat=True)) == {"kept", "also kept"}
@@ -103,11 +97,8 @@ def test_a_message_of_a_rolled_back_savepoint_is_gone_and_wakes_nobody(
 
 
 def test_an_inner_savepoint_goes_with_the_outer_one(listener: Listener) -> None:
-    with transaction.atomic():
-        with pytest.raises(Rolled), transaction.atomic():
-            with transaction.atomic():
-                tasks.add.delay(1, 1)
-            raise Rolled
+    with transaction.atomic(), rolled_back(), transaction.atomic():
+        tasks.add.delay(1, 1)
     assert not Message.objects.exists()
     assert listener.heard() == []
 
@@ -177,12 +168,9 @@ def test_a_busy_worker_asks_for_no_notifications() -> None:
 
 
 def test_on_commit_writes_all_messages_of_a_transaction_in_one_statement() -> None:
-    with CaptureQueriesContext(connection) as queries:
-        with transaction.atomic():
-            results = [
-                tasks.add.apply_async((n, n), enqueue="on_commit") for n in range(20)
-            ]
-            assert not Message.objects.exists()
+    with CaptureQueriesContext(connection) as queries, transaction.atomic():
+        results = [tasks.add.apply_async((n, n), enqueue="on_commit") for n in range(20)]
+        assert not Message.objects.exists()
     inserts = [q["sql"] for q in queries if "INSERT INTO djtasks_message" in q["sql"]]
     assert len(inserts) == 1
     assert Message.objects.count() == 20
@@ -203,10 +191,9 @@ def test_on_commit_outside_of_a_transaction_writes_at_once() -> None:
 
 
 def test_on_commit_by_setting() -> None:
-    with override_settings(DJTASKS={"ENQUEUE": "on_commit"}):
-        with transaction.atomic():
-            result = tasks.add.delay(1, 2)
-            assert not Message.objects.exists()
+    with override_settings(DJTASKS={"ENQUEUE": "on_commit"}), transaction.atomic():
+        result = tasks.add.delay(1, 2)
+        assert not Message.objects.exists()
     assert result.exists()
 
 
@@ -215,17 +202,14 @@ def test_a_transaction_on_another_database_delays_the_message_to_its_commit() ->
         result = tasks.add.delay(1, 2)
         assert not Message.objects.exists()
     assert result.exists()
-    with pytest.raises(Rolled), transaction.atomic(using="other"):
+    with rolled_back("other"):
         gone = tasks.add.delay(1, 2)
-        raise Rolled
     assert not gone.exists()
 
 
 def test_a_message_follows_the_queues_transaction_when_both_are_open() -> None:
-    with pytest.raises(Rolled), transaction.atomic(using="other"):
-        with transaction.atomic():
-            result = tasks.add.delay(1, 2)
-        raise Rolled
+    with rolled_back("other"), transaction.atomic():
+        result = tasks.add.delay(1, 2)
     assert result.exists()
 
 

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection, connections
@@ -33,6 +34,7 @@ PATIENCE = 30
 
 LOST = "The connection to the database was lost"
 FOUND = "Connected to the database again"
+
 
 def end_sessions(pattern: str = "%") -> int:
     """Have the server end the sessions of workers and of their tasks; returns how many."""
@@ -75,8 +77,10 @@ def test_tasks_run_once_while_sessions_are_ended_again_and_again(journal: Journa
             before = len(journal.lines)
             ended += end_sessions("djtasks %")
             eventually(
-                lambda before=before: len(journal.lines) > before + 200  # type: ignore[misc]
-                or sum(journal.tally().values()) >= count,
+                lambda before=before: (
+                    len(journal.lines) > before + 200  # type: ignore[misc]
+                    or sum(journal.tally().values()) >= count
+                ),
                 "work to go on",
             )
         wait_drained()
@@ -130,7 +134,7 @@ def server(live_database: None) -> Iterator[Server]:
             **os.environ,
             "DATABASE_URL": own.url,
             "OTHER_DATABASE_URL": own.url,
-            "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
+            "DJANGO_SETTINGS_MODULE": "tests.settings_worker",
         }
         subprocess.run(
             [sys.executable, "manage.py", "migrate", "-v", "0"],
@@ -162,9 +166,7 @@ def test_a_server_that_restarts_while_tasks_run(
 ) -> None:
     gate = tmp_path / "gate"
     with WorkerProcess("-c", "2", "-l", "WARNING", url=server.url) as worker:
-        calls = [
-            (tasks.write_nothing, (str(journal), f"held {n}", str(gate))) for n in range(2)
-        ]
+        calls = [(tasks.write_nothing, (str(journal), f"held {n}", str(gate))) for n in range(2)]
         calls += [(tasks.write_nothing, (str(journal), f"{n}", "")) for n in range(200)]
         send_to_private(calls)
         journal.wait("begin held 0")
@@ -202,7 +204,7 @@ def test_tasks_are_not_run_twice_over_restarts(server: Server, journal: Journal)
     assert len(runs) == 2000
 
 
-def send_to_private(calls: list[tuple[object, tuple[object, ...]]]) -> None:
+def send_to_private(calls: Sequence[tuple[Any, tuple[Any, ...]]]) -> None:
     """Enqueue on the private server."""
     with override_settings(DJTASKS={"DATABASE": "private"}):
-        enqueue_many(calls)  # type: ignore[arg-type]
+        enqueue_many(calls)

@@ -98,15 +98,15 @@ def test_a_late_task_that_is_not_acknowledged_on_timeout_runs_again_until_the_ca
 
 
 @pytest.mark.parametrize(
-    ("option", "error"), [("--time-limit", TimeLimitExceeded), ("--soft-time-limit", SoftTimeLimitExceeded)]
+    ("option", "error"),
+    [("--time-limit", TimeLimitExceeded), ("--soft-time-limit", SoftTimeLimitExceeded)],
 )
 def test_limits_of_the_worker_hold_for_tasks_without_their_own(
     option: str, error: type[Exception]
 ) -> None:
     result = tasks.sleep.apply_async((60,), queue="own")
-    with WorkerProcess("-c", "1", "-Q", "own", option, "0.4"):
-        with pytest.raises(error):
-            result.get(PATIENCE)
+    with WorkerProcess("-c", "1", "-Q", "own", option, "0.4"), pytest.raises(error):
+        result.get(PATIENCE)
 
 
 def test_a_soft_limit_beyond_the_hard_one_is_an_error_at_the_call(

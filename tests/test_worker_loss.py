@@ -212,9 +212,8 @@ def test_a_message_that_kills_whole_workers_is_given_up(journal: Journal) -> Non
     with WorkerProcess("-c", "1", "-Q", "own") as first:
         journal.wait("begin x")
         first.kill()
-    with WorkerProcess("-c", "1", "-Q", "own"):
-        with pytest.raises(WorkerLostError, match="5 times"):
-            result.get(PATIENCE)
+    with WorkerProcess("-c", "1", "-Q", "own"), pytest.raises(WorkerLostError, match="5 times"):
+        result.get(PATIENCE)
     assert journal.tally() == {"x": 1}
 
 

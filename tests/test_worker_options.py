@@ -179,9 +179,11 @@ def test_a_retry_into_another_workers_queue_is_run_at_once() -> None:
 
 def test_a_task_that_nobody_knows_for_too_long_fails() -> None:
     result = app.send_task("nobody.knows")
-    with WorkerProcess("-c", "1", settings={"UNKNOWN_TASK_TIMEOUT": 1.0}):
-        with pytest.raises(NotRegistered, match=r"nobody\.knows"):
-            result.get(PATIENCE)
+    with (
+        WorkerProcess("-c", "1", settings={"UNKNOWN_TASK_TIMEOUT": 1.0}),
+        pytest.raises(NotRegistered, match=r"nobody\.knows"),
+    ):
+        result.get(PATIENCE)
     assert result.state == "FAILURE"
 
 
@@ -302,9 +304,7 @@ def test_a_database_without_tables_is_a_clear_error() -> None:
             cursor.execute(f'DROP DATABASE "{name}"')
 
 
-@pytest.mark.parametrize(
-    "url", ["postgresql://nobody@127.0.0.1:1/nothing", "sqlite:///:memory:"]
-)
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/nothing", "sqlite:///:memory:"])
 def test_a_database_that_cannot_be_used_is_a_clear_error(url: str) -> None:
     with WorkerProcess(url=url, wait=False) as worker:
         assert worker.wait() == 1
@@ -321,7 +321,9 @@ def test_an_unknown_alias_is_a_clear_error() -> None:
 
 def test_reload_starts_the_worker_again_when_code_changes(tmp_path: Path) -> None:
     module = tmp_path / "reloaded.py"
-    text = "from djtasks import shared_task\n@shared_task(name='reloaded')\ndef f():\n    return {}\n"
+    text = (
+        "from djtasks import shared_task\n@shared_task(name='reloaded')\ndef f():\n    return {}\n"
+    )
     module.write_text(text.format(1))
     path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     with WorkerProcess(
@@ -377,7 +379,7 @@ def test_the_command_explains_itself() -> None:
     told = subprocess.run(
         [sys.executable, "manage.py", "runtaskworker", "--help"],
         cwd=Path(__file__).resolve().parent.parent,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.worker_settings"},
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings_worker"},
         capture_output=True,
         text=True,
         check=True,

@@ -12,14 +12,14 @@ import sys
 import tempfile
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote, urlencode
 
 import psutil
-from django.db import connections
+from django.db import connections, transaction
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -80,14 +80,15 @@ class WorkerProcess:
         self._launcher = list(launcher)
         self._environment = {
             **os.environ,
-            "DJANGO_SETTINGS_MODULE": "tests.worker_settings",
+            "DJANGO_SETTINGS_MODULE": "tests.settings_worker",
             "DATABASE_URL": url or address(),
             "OTHER_DATABASE_URL": address("other"),
             "DJTASKS_TEST_SETTINGS": json.dumps(settings or {}),
             "PYTHONUNBUFFERED": "1",
             **(env or {}),
         }
-        self._log = tempfile.NamedTemporaryFile(prefix="djtasks-worker-", suffix=".log")
+        # Closed with the block.
+        self._log = tempfile.NamedTemporaryFile(prefix="djtasks-worker-", suffix=".log")  # noqa: SIM115
         self._seen: set[psutil.Process] = set()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -123,7 +124,7 @@ class WorkerProcess:
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            print(f"--- log of the worker {' '.join(self.arguments)}\n{self.log}")
+            sys.stdout.write(f"--- log of the worker {' '.join(self.arguments)}\n{self.log}\n")
         self.kill()
         self._log.close()
 
@@ -181,7 +182,9 @@ class WorkerProcess:
                 assert found, f"the worker ended with {self.status} before {pattern!r}:\n{self.log}"
             return found
 
-        return eventually(look, f"{pattern!r} in the worker's log", within=within)[0]
+        found = eventually(look, f"{pattern!r} in the worker's log", within=within)
+        assert found
+        return found[0]
 
     @property
     def status(self) -> int | None:
@@ -257,8 +260,22 @@ class Journal:
     def wait(self, line: str, times: int = 1, *, within: float = PATIENCE) -> None:
         """Wait until this was noted so often."""
         eventually(
-            lambda: self.count(line) >= times, f"{times} × {line!r} in {self.path}", within=within
+            lambda: self.count(line) >= times,
+            f"{times} times {line!r} in {self.path}",
+            within=within,
         )
+
+
+class _RolledBackError(Exception):
+    """Rolls a transaction back."""
+
+
+@contextlib.contextmanager
+def rolled_back(using: str = "default") -> Iterator[None]:
+    """A transaction, or a savepoint, that is rolled back at its end."""
+    with contextlib.suppress(_RolledBackError), transaction.atomic(using=using):
+        yield
+        raise _RolledBackError
 
 
 def wait_drained(within: float = PATIENCE) -> None:

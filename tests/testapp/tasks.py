@@ -301,20 +301,26 @@ async def record_async(text: str) -> str:
     return text
 
 
+def _lines(journal: str) -> int:
+    return len(Path(journal).read_text().splitlines())
+
+
 @shared_task
 async def meet(journal: str, number: int, among: int) -> int:
     """Return only when so many of these run at once."""
     jot(journal, f"begin {number}")
-    while len(Path(journal).read_text().splitlines()) < among:
+    for _ in range(3000):
+        if _lines(journal) >= among:
+            return number
         await asyncio.sleep(0.01)
-    return number
+    raise TimeoutError(f"{number} is alone")
 
 
 @shared_task
 def meet_in_threads(journal: str, number: int, among: int) -> int:
     """Return only when so many of these run at once."""
     jot(journal, f"begin {number}")
-    while len(Path(journal).read_text().splitlines()) < among:
+    while _lines(journal) < among:
         time.sleep(0.01)
     return number
 

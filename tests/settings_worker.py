@@ -8,7 +8,7 @@ import os
 from tests.settings import *
 from tests.settings import DATABASES
 
-DJTASKS: dict[str, object] = json.loads(os.environ.get("DJTASKS_TEST_SETTINGS", "{}"))
+DJTASKS = json.loads(os.environ.get("DJTASKS_TEST_SETTINGS", "{}"))
 
 for _database in DATABASES.values():
     _database["CONN_MAX_AGE"] = int(os.environ.get("DJTASKS_TEST_CONN_MAX_AGE", "0"))
