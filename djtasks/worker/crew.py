@@ -304,6 +304,9 @@ class Crew:
             if not member.held:
                 continue
             running = [self.board.running(slot) for slot in member.slots]
+            if member.recalled not in member.held:
+                # Answered already, between the look at the board and now.
+                member.recalled = None
             for slot, (token, seconds) in zip(member.slots, running, strict=True):
                 assignment = member.held.get(token)
                 if assignment is None or nursery is None:
@@ -314,12 +317,12 @@ class Crew:
                     nursery.kill_if(member.index, slot, token)
                 elif member.killing is not None and member.killing[0] != token:
                     member.killing = None
-            # Something waits in this child, and all that it runs is long.
-            if len(member.held) > len(member.slots):
-                if all(token and seconds > STUCK_AFTER for token, seconds in running):
+            # A token may still be on the board after its outcome was collected.
+            if all(token in member.held and s > STUCK_AFTER for token, s in running):
+                if len(member.held) > len(member.slots):
                     self.recall(member, running[0][0])
-            elif all(token and seconds > STUCK_AFTER for token, seconds in running):
-                member.recalled = running[0][0]
+                else:
+                    member.recalled = running[0][0]
 
     def recall(self, member: Member, token: int) -> None:
         """Ask a child for what it has not begun."""
@@ -332,8 +335,9 @@ class Crew:
     def recall_all(self) -> None:
         """Ask every child for what it has not begun."""
         for member in self.members.values():
-            if len(member.held) > 1 or len(member.held) > len(member.slots):
-                self.recall(member, self.board.running(member.slots.start)[0])
+            token = self.board.running(member.slots.start)[0]
+            if len(member.held) > 1 and token in member.held:
+                self.recall(member, token)
 
     # --- the end ---------------------------------------------------------------------------
 

@@ -107,11 +107,12 @@ class Intake:
             self._poll = min(self._poll * 1.5, conf.POLL_INTERVAL)
             self.hungry = True
             self._due_at = 0.0
-        elif rest >= LONGEST_REST:
-            # The safety net: messages that nothing announced, ready or due.
-            self.hungry = True
-            self._due_at = 0.0
         return max(0.0, rest)
+
+    def rested_longest(self) -> None:
+        """Nothing stirred the worker: look all the same, for what nothing announced."""
+        self.hungry = True
+        self._due_at = 0.0
 
     def plan(self, turn: Turn, room: int, now: float, *, listens: bool) -> Turn:
         """Fill in what a turn claims, where there is room for so many messages."""

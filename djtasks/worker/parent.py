@@ -230,9 +230,13 @@ class Parent:
         if connection is not None:
             loop.add_reader(connection, self._on_connection)
             fds.append(connection)
-        timer = loop.call_later(self._longest_rest(), stirred.set)
+        longest = self._longest_rest()
+        timer = loop.call_later(longest, stirred.set)
+        began = time.monotonic()
         try:
             await stirred.wait()
+            if time.monotonic() - began >= LONGEST_REST:
+                self.intake.rested_longest()
         finally:
             timer.cancel()
             stirred.clear()

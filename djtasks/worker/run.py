@@ -107,6 +107,7 @@ def _greet(parent: Parent, write: Callable[[str], object]) -> None:
             "by its heartbeat alone."
         )
     write(banner(parent.options, session.server_version, session.describe(), note))
+    sys.stdout.flush()
 
 
 def _dump_stacks(parent: Parent) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from psycopg.adapt import Loader
 from psycopg.pq import Format
+from psycopg.waiting import Ready, Wait
 
 from djtasks.conf import conf
 from djtasks.queue.claim import CLAIM, deliveries
@@ -20,12 +21,15 @@ from djtasks.queue.sql import load
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from psycopg.abc import Buffer
+    from psycopg.abc import Buffer, PQGen
+    from psycopg.pq.abc import PGconn
 
     from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
 
 logger = logging.getLogger("djtasks.worker")
+
+T = TypeVar("T")
 
 LOCK_CLASS = 0x646A7461
 """The first key of the advisory locks that workers hold; the second is the worker's id."""
@@ -58,6 +62,36 @@ class RawUUID(Loader):
     def load(self, data: Buffer) -> bytes:
         """Return the bytes as they are."""
         return bytes(data)
+
+
+class PipelineConnection(psycopg.AsyncConnection[Any]):
+    """A connection whose pipelines may be larger than its socket takes at once.
+
+    psycopg waits for the answers to a pipeline, for reading alone, although a part of it may
+    still be to be sent; then both ends would wait for ever.
+    """
+
+    async def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
+        """Carry out one of psycopg's generators, sending what is left while it waits."""
+        return await super().wait(_flushing(gen, self.pgconn), *args, **kwargs)
+
+
+def _flushing(gen: PQGen[T], pgconn: PGconn) -> PQGen[T]:
+    try:
+        wanted = next(gen)
+        ready: int
+        while True:
+            if wanted == Wait.R:
+                ready = Ready.NONE
+                while pgconn.flush() and not ready & Ready.R:
+                    ready = yield Wait.RW
+                if not ready & Ready.R:
+                    ready = yield Wait.R
+            else:
+                ready = yield wanted
+            wanted = gen.send(ready)
+    except StopIteration as stop:
+        return cast(T, stop.value)
 
 
 class Turn:
@@ -131,7 +165,7 @@ class Session:
     async def connect(self) -> None:
         """Open the connection and prepare it. Raises ``psycopg.OperationalError``."""
         connection: psycopg.AsyncConnection[Any] = await asyncio.wait_for(
-            psycopg.AsyncConnection.connect(**self._params, autocommit=True), CONNECT_TIMEOUT + 1
+            PipelineConnection.connect(**self._params, autocommit=True), CONNECT_TIMEOUT + 1
         )
         try:
             connection.adapters.register_loader("uuid", RawUUID)
@@ -266,7 +300,8 @@ class Session:
                 # sees the end, and one that did before is seen here.
                 await pipeline.sync()
             if ended:
-                await send(TELL_WAITERS, {"ids": ended})
+                # As text: psycopg's list of ids costs as much as the statement itself.
+                await send(TELL_WAITERS, {"ids": f"{{{','.join(ended)}}}"})
             for queue in turn.filled_queues:
                 await send(WAKE, {"channel": "djtasks_due", "queue": queue})
         for cursor, expected in checked:

@@ -1,7 +1,9 @@
 -- End tasks: delete their messages and store their results, in one statement.
 -- Plan: Delete on djtasks_message, Nested Loop (Function Scan on json_to_recordset, Index Scan
 -- using djtasks_message_pkey); the workers' connection rules out hash and merge joins, which a
--- planner without statistics may prefer and which read the whole backlog.
+-- planner without statistics may prefer and which read the whole backlog. `= ANY (ARRAY[…])`
+-- leaves it no other way: with `=`, and statistics of a moment at which the table was empty, it
+-- once read the whole key for every outcome (97,974 x 800 loops, 23 s a turn).
 -- Fenced: a message that was given to another worker meanwhile is left alone and not counted.
 WITH outcome AS (
     SELECT *
@@ -11,7 +13,7 @@ WITH outcome AS (
 ), ended AS (
     DELETE FROM djtasks_message m
     USING outcome o
-    WHERE m.id = o.id AND m.worker_id = o.owner
+    WHERE m.id = ANY (ARRAY[o.id]) AND m.worker_id = o.owner
     RETURNING m.id, m.custom_id, m.task, m.queue, m.rank, m.payload, m.payload_id, m.options,
               m.retries, m.deliveries, m.enqueued_at, m.started_at, m.root_id, m.parent_id,
               o.state, o.result, o.traceback, o.exception, o.runtime, o.children

@@ -12,6 +12,7 @@ FROM json_to_recordset(%(messages)s::json) AS n
      eta timestamptz, expires timestamptz, retries int,
      custom_id text, root_id uuid, parent_id uuid, options json, cause uuid, owner int)
 WHERE EXISTS (
-    SELECT FROM djtasks_message m WHERE m.id = n.cause AND m.worker_id = n.owner
+    SELECT FROM djtasks_message m
+    WHERE m.id = ANY (ARRAY[n.cause]) AND m.worker_id = n.owner
 )
 ON CONFLICT (id) DO NOTHING

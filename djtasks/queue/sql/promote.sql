@@ -12,7 +12,7 @@ WITH due AS (
     UPDATE djtasks_message m
     SET state = 0, seq = nextval('djtasks_message_seq')
     FROM due
-    WHERE m.id = due.id
+    WHERE m.id = ANY (ARRAY[due.id])
     RETURNING m.queue
 )
 SELECT DISTINCT queue FROM promoted

@@ -10,4 +10,4 @@ SET worker_id = NULL,
                          ELSE m.unknown_since END
 FROM json_to_recordset(%(outcomes)s::json) AS r
     (id uuid, owner int, deliveries int, delay float8, unknown boolean)
-WHERE m.id = r.id AND m.worker_id = r.owner
+WHERE m.id = ANY (ARRAY[r.id]) AND m.worker_id = r.owner

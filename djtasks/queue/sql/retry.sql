@@ -24,7 +24,7 @@ WITH attempt AS (
         expires = coalesce(a.expires, m.expires),
         options = coalesce(a.options::text, m.options)
     FROM attempt a
-    WHERE m.id = a.id AND m.worker_id = a.owner
+    WHERE m.id = ANY (ARRAY[a.id]) AND m.worker_id = a.owner
     RETURNING m.id, m.custom_id, m.task, m.queue, m.rank, m.payload, m.payload_id, m.options,
               m.deliveries, m.enqueued_at, m.started_at, m.root_id, m.parent_id,
               a.retries - 1 AS retries, a.state, a.result, a.traceback, a.exception, a.runtime,

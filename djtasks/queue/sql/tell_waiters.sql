@@ -3,4 +3,4 @@
 -- Plan: Index Scan using djtasks_waiter_task_id..., or Seq Scan on a nearly empty table.
 SELECT pg_notify('djtasks_done_' || w.listener, w.task_id::text)
 FROM djtasks_waiter w
-WHERE w.task_id = ANY (%(ids)s::uuid[])
+WHERE w.task_id = ANY (%(ids)s::text::uuid[])
