@@ -123,6 +123,15 @@ def test_the_session_of_a_running_task_is_ended(
     assert Note.objects.filter(text="x").count() == 1
 
 
+@pytest.mark.usefixtures("live")
+def test_a_caller_whose_waiting_session_was_ended_waits_on_another() -> None:
+    with WorkerProcess("-c", "1"):
+        assert tasks.add.delay(1, 1).get(PATIENCE) == 2
+        # The session that the last wait has left open for the next one.
+        assert end_sessions("") == 1
+        assert tasks.add.delay(2, 2).get(PATIENCE) == 4
+
+
 # --- a server of its own ---------------------------------------------------------------------
 
 

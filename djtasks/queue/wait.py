@@ -56,10 +56,23 @@ class Waiting:
 
     def __enter__(self) -> Waiting:
         if conf.LISTEN is not False:
-            self._line = _take(self._alias)
-            if self._line is not None:
-                self._line.connection.execute(WAIT, (self._ids,))
+            self._line = self._leave_word()
         return self
+
+    def _leave_word(self) -> Line | None:
+        """Say on a listening connection what is waited for; None where nobody could answer."""
+        while (line := _take(self._alias)) is not None:
+            try:
+                line.connection.execute(WAIT, (self._ids,))
+            except psycopg.OperationalError:
+                line.connection.close()
+                if line.is_new:
+                    raise
+                # One that was kept may have been lost since it was used.
+                logger.debug("A kept connection was lost; taking another", exc_info=True)
+            else:
+                return line
+        return None
 
     def __exit__(
         self,
@@ -117,6 +130,7 @@ class Line:
         self.connection = connection
         self.pid = os.getpid()
         self.used = time.monotonic()
+        self.is_new = True
 
 
 _kept: list[Line] = []
@@ -162,6 +176,7 @@ def close_kept() -> None:
 
 def _give_back(line: Line) -> None:
     line.used = time.monotonic()
+    line.is_new = False
     with _guard:
         stale = [one for one in _kept if line.used - one.used > KEPT_FOR]
         for one in stale:
