@@ -270,9 +270,6 @@ class Conf:
         ),
         "Attributes set on tasks from outside, by task name.",
     )
-    TASK_REPR_MAXLEVELS = Setting(
-        3, kinds.integer(1, 100), "How deep the text of arguments goes in logs and in the admin."
-    )
     TASK_ALWAYS_EAGER = Setting(
         False, kinds.boolean(), "Whether calls run at once in the caller's process. For tests."
     )

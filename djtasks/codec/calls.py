@@ -12,6 +12,9 @@ from djtasks.exceptions import DecodeError, EncodeError
 
 __all__ = ["decode_call", "decode_result", "encode_call", "encode_result"]
 
+_SMALL = 1 << 63
+"""Whole numbers below this, and above its negative, are written without a look at their size."""
+
 
 def encode_call(args: Sequence[Any], kwargs: Mapping[str, Any], *, task: str) -> str:
     """Return ``[args, kwargs]`` as JSON text.
@@ -97,6 +100,10 @@ def encode_result(value: Any, *, what: str) -> str:
         EncodeError: it cannot be stored; the text says where in it, and why.
         PayloadTooLarge: it is larger than the setting ``MAX_PAYLOAD``.
     """
+    if value is None:
+        return "null"
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return str(value)
     if is_plain(value):
         try:
             text = dumps(value)

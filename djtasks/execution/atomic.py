@@ -34,10 +34,11 @@ def run(
     the outcome says that nothing is to be stored.
     """
     place = executor.place
-    connection = connections[conf.DATABASE]
+    alias = place.database or conf.DATABASE
+    connection = connections[alias]
     session: object = None
     try:
-        with transaction.atomic(using=conf.DATABASE, durable=not place.shares_transaction):
+        with transaction.atomic(using=alias, durable=not place.shares_transaction):
             session = connection.connection
             retval = executor.call(request, args, kwargs)
             outcome = executor.completed(request, retval, began)

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from asgiref.sync import async_to_sync
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -20,10 +22,16 @@ def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
+        # As Django does it: the coroutine's ORM calls come back to this thread, so that they
+        # see what this connection's open transaction has written.
+        return async_to_sync(_await)(coroutine)
     context = copy_context()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="djtasks-eager") as pool:
         return pool.submit(context.run, asyncio.run, coroutine).result()
+
+
+async def _await(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return await coroutine
 
 
 class LoopRunner:

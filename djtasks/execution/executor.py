@@ -17,6 +17,7 @@ from djtasks.exceptions import (
     Reject,
     Retry,
     TaskRevokedError,
+    TimeLimitExceeded,
     WorkerLostError,
 )
 from djtasks.execution import atomic, calls, lost, report
@@ -43,6 +44,7 @@ class Place:
     """Where tasks run: the worker's name, how coroutines are run, and limits for all of them.
 
     Limits are in seconds; ``owner`` is the worker's id that fences what it stores;
+    ``database`` is the alias of the queue's database, None for the setting's;
     ``shares_transaction`` says that tasks run inside a transaction of the caller's, as in tests.
     """
 
@@ -52,6 +54,7 @@ class Place:
     owner: int = 0
     eager: bool = False
     shares_transaction: bool = False
+    database: str | None = None
 
 
 class Executor:
@@ -108,8 +111,12 @@ class Executor:
             if verdict is lost.Verdict.RETRY:
                 countdown = self.task.option("default_retry_delay")
                 retry = Retry(exc=error if isinstance(error, Exception) else None, when=countdown)
-                return self._retried(request, retry, RetryPlan(countdown=countdown), began)
-            return self._failed(request, error, began)
+                outcome = self._retried(request, retry, RetryPlan(countdown=countdown), began)
+            else:
+                outcome = self._failed(request, error, began)
+            # What was measured here is the recording; the run itself nobody saw the end of.
+            outcome.runtime = error.args[0] if isinstance(error, TimeLimitExceeded) else None
+            return outcome
         finally:
             pop(token)
 

@@ -224,12 +224,12 @@ def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[NewMess
         if (
             len(messages) == 1
             and message.is_plain
-            and len(message.payload) <= conf.INLINE_PAYLOAD
+            and not message.is_large
             and _sends_several_statements(connection)
         ):
             _insert_one_and_wake(connection, message)
             return
-        large = any(len(message.payload) > conf.INLINE_PAYLOAD for message in messages)
+        large = any(message.is_large for message in messages)
         if large or len(messages) > 1:
             with transaction.atomic(using=connection.alias):
                 insert(connection, messages)
@@ -276,5 +276,5 @@ def _duplicate(cursor: Any, messages: Sequence[NewMessage]) -> DuplicateTaskId:
     )
     return DuplicateTaskId(
         f"Task id {taken.custom_id or taken.id!s} is taken: a task with this id is queued or "
-        f"running. Wait for it, revoke it, or call {taken.task} with another task_id."
+        f"running. Wait for its end, or call {taken.task} with another task_id."
     )

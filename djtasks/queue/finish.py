@@ -39,13 +39,13 @@ def members(outcome: Outcome) -> str:
     Results and arguments are JSON texts already and are put in as they are.
     """
     disposal = outcome.disposal
-    plain = outcome.stored and outcome.children is None
+    plain = outcome.stored and outcome.children is None and outcome.runtime is not None
     if plain and outcome.state == "SUCCESS" and disposal is Disposal.END:
         # Nearly every outcome is this one.
-        return f'"runtime":{outcome.runtime},"state":"SUCCESS","result":{outcome.result}'
+        return f'"runtime":{outcome.runtime:.6f},"state":"SUCCESS","result":{outcome.result}'
     if disposal is Disposal.RELEASE:
         return f'"deliveries":{outcome.lost_deliveries},"delay":{outcome.delay}'
-    parts = [f'"runtime":{outcome.runtime or 0.0}']
+    parts = ['"runtime":null' if outcome.runtime is None else f'"runtime":{outcome.runtime:.6f}']
     if outcome.stored:
         parts.append(f'"state":{_dumps(outcome.state)}')
         if outcome.result is not None:
@@ -166,7 +166,7 @@ def unstorable(entry: Entry, error: Exception) -> Entry:
         f"The outcome of the task could not be stored: {storable(str(error))}. The task did run."
     )
     text = (
-        f'"runtime":0.0,"state":"FAILURE","result":{encode_exception(reason)},'
+        f'"runtime":null,"state":"FAILURE","result":{encode_exception(reason)},'
         f'"traceback":{_dumps(str(reason))},"exception":"BackendError"'
     )
     return entry._replace(disposal=int(Disposal.END), members=text, linked=None)

@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from djtasks.conf import conf
-from djtasks.ids import new_id
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -115,4 +114,12 @@ class NewMessage:
 
     def split_payload(self) -> UUID | None:
         """A key for the arguments if they are too large to travel with the message."""
-        return new_id() if len(self.payload) > conf.INLINE_PAYLOAD else None
+        return self.id if self.is_large else None
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the arguments are larger than the setting ``INLINE_PAYLOAD``, in bytes."""
+        payload, limit = self.payload, conf.INLINE_PAYLOAD
+        if len(payload) > limit:
+            return True
+        return not payload.isascii() and len(payload.encode()) > limit

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections import deque
+from multiprocessing import current_process
 from typing import TYPE_CHECKING, Any
 
 from djtasks import signals
@@ -54,6 +55,9 @@ def main(sock_fd: int, board_fd: int) -> int:
     status = 0
     try:
         child.serve(frames[1:])
+    except (BrokenPipeError, ConnectionResetError):
+        # The parent is gone; what was being run is another worker's to decide on.
+        status = 1
     finally:
         signals.worker_process_shutdown.emit(None, pid=os.getpid(), exitcode=status)
         runner.close()
@@ -67,6 +71,7 @@ def _prepare(config: dict[str, Any]) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or 2, all_threads=True)
     random.seed()
+    current_process().name = f"Child-{config['first_slot'] // config['slots'] + 1}"
     logging.getLogger("djtasks").setLevel(config["loglevel"])
     connections.watch_connections()
 

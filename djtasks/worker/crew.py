@@ -73,6 +73,7 @@ class Crew:
             {
                 "hostname": options.hostname,
                 "owner": self.owner,
+                "database": options.database,
                 "pool": options.pool,
                 "slots": slots,
                 "first_slot": member.slots.start,
@@ -219,6 +220,8 @@ class Crew:
             if share:
                 if logger.isEnabledFor(logging.INFO):
                     for _token, assignment in share:
+                        if assignment.lost is not None:
+                            continue
                         delivery = assignment.delivery
                         name = delivery.custom_id or uuid_text(delivery.id)
                         logger.info("Task %s[%s] received", delivery.task, name)

@@ -43,6 +43,7 @@ TICK = 1.0
 PRUNE_EVERY = 60.0
 PRUNE_BATCH = 1000
 SWEEP_EVERY = 300.0
+LEFTOVERS_EVERY = 3600.0
 
 BEAT = load("beat")
 DEAD_WORKERS = load("dead_workers")
@@ -52,6 +53,8 @@ RELEASE = load("release")
 WAKE = load("wake")
 PRUNE = load("prune")
 SWEEP_WAITERS = load("sweep_waiters")
+SWEEP_PAYLOADS = load("sweep_payloads")
+SWEEP_STATES = load("sweep_states")
 
 _REGISTER = """
 INSERT INTO djtasks_worker
@@ -180,8 +183,12 @@ class Keeper(threading.Thread):
             self._rescue(connection)
         if self._due("prune", PRUNE_EVERY):
             self._prune(connection)
-        if self._due("sweep", SWEEP_EVERY):
+        if self._due("waiters", SWEEP_EVERY):
             connection.execute(SWEEP_WAITERS)
+        if self._due("leftovers", LEFTOVERS_EVERY):
+            connection.execute(SWEEP_PAYLOADS)
+            if age := _result_age():
+                connection.execute(SWEEP_STATES, {"age": age})
 
     def _due(self, what: str, interval: float) -> bool:
         now = time.monotonic()
@@ -250,8 +257,7 @@ class Keeper(threading.Thread):
 
     def _prune(self, connection: psycopg.Connection[Any]) -> None:
         """Delete expired results, in batches between which others have their turn."""
-        expires: float | timedelta | None = conf.RESULT_EXPIRES
-        age = expires.total_seconds() if isinstance(expires, timedelta) else expires
+        age = _result_age()
         while age and not self._stop_asked.is_set():
             row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
             if row is None or row[0] < PRUNE_BATCH:
@@ -277,3 +283,9 @@ class Keeper(threading.Thread):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+
+def _result_age() -> float | None:
+    """Seconds after which results are deleted; None or 0: never."""
+    expires: float | timedelta | None = conf.RESULT_EXPIRES
+    return expires.total_seconds() if isinstance(expires, timedelta) else expires

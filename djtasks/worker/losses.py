@@ -39,7 +39,7 @@ def fail(assignment: Assignment, batch: Batch) -> None:
         Disposal.END,
         assignment.delivery,
         assignment.owner,
-        f'"runtime":0.0,"state":"FAILURE","result":{encode_exception(error)},'
+        f'"runtime":null,"state":"FAILURE","result":{encode_exception(error)},'
         f'"traceback":{json.dumps(f"{name}: {error}")},"exception":"{name}"',
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import logging
+import os
 import signal
 import sys
 import threading
@@ -14,15 +16,19 @@ from django.db import connections
 
 from djtasks import signals
 from djtasks.exceptions import ImproperlyConfigured
+from djtasks.registry import registry
 from djtasks.worker.banner import banner
 from djtasks.worker.nursery import Nursery
 from djtasks.worker.parent import Parent
+from djtasks.worker.stop import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
     from djtasks.worker.options import WorkerOptions
+
+logger = logging.getLogger("djtasks.worker")
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -36,12 +42,15 @@ def run_worker(options: WorkerOptions, write: Callable[[str], object]) -> int:
     options.check()
     signals.celeryd_init.emit(options.hostname, instance=None, conf=None, options=options)
     signals.worker_init.emit(options.hostname)
+    _warn_of_limits(options)
     if options.pool == "solo":
         return _run_solo(options, write)
     # Before anything else: the children descend from a process without threads or connections.
     nursery = Nursery(options.start_method)
     try:
-        return asyncio.run(_serve(Parent(options, nursery), write))
+        parent = Parent(options, nursery)
+        signals.celeryd_after_setup.emit(options.hostname, instance=parent, conf=None)
+        return asyncio.run(_serve(parent, write))
     except psycopg.errors.UndefinedTable as error:
         raise _not_migrated(options) from error
     finally:
@@ -54,6 +63,25 @@ async def _serve(parent: Parent, write: Callable[[str], object]) -> int:
         loop.add_signal_handler(number, parent.on_signal, number)
     loop.add_signal_handler(signal.SIGUSR1, _dump_stacks, parent)
     return await parent.run(lambda: _greet(parent, write))
+
+
+def _warn_of_limits(options: WorkerOptions) -> None:
+    """Name the tasks whose time limits this pool cannot keep."""
+    if options.pool == "prefork":
+        return
+    hard = [name for name, task in registry.items() if task.option("time_limit")]
+    soft = [
+        name
+        for name, task in registry.items()
+        if task.option("soft_time_limit") and not task.is_async
+    ]
+    names = sorted({*hard, *(soft if options.pool == "threads" else ())})
+    if names:
+        logger.warning(
+            "The pool %r cannot keep the time limits of: %s. Use --pool prefork for them.",
+            options.pool,
+            ", ".join(names),
+        )
 
 
 def _run_solo(options: WorkerOptions, write: Callable[[str], object]) -> int:
@@ -75,6 +103,11 @@ def _run_solo(options: WorkerOptions, write: Callable[[str], object]) -> int:
         except BaseException as error:
             failure.append(error)
         finally:
+            if parent.stop.stage is Stopping.NOW:
+                # What runs in the main thread cannot be ended otherwise.
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(1)
             started.set()
 
     def stop(number: int, frame: FrameType | None) -> None:

@@ -30,6 +30,7 @@ class Runner:
             coroutine=self._loop,
             soft_time_limit=config["soft_time_limit"],
             owner=config["owner"],
+            database=config["database"],
         )
         self._executors: dict[str, Executor] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 from djtasks import signals
@@ -44,4 +45,5 @@ class SoloChild:
             # The parent stopped at once, without waiting for the outcome.
             logger.debug("The parent is gone")
         finally:
+            signals.worker_process_shutdown.emit(None, pid=os.getpid(), exitcode=0)
             runner.close()

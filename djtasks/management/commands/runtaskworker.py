@@ -48,7 +48,14 @@ class Command(BaseCommand):
             help="processes, threads of one process, or this very process",
         )
         add("-n", "--hostname", help="the worker's name; %%h host, %%n name, %%d domain")
-        add("-l", "--loglevel", default="WARNING", type=str.upper, choices=LEVELS)
+        add(
+            "-l",
+            "--loglevel",
+            default="WARNING",
+            type=str.upper,
+            choices=LEVELS,
+            help="the least level that is logged; INFO shows every task (default: WARNING)",
+        )
         add("--max-tasks-per-child", type=int, metavar="N", help="replace a child after N tasks")
         add(
             "--max-memory-per-child",
