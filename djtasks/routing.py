@@ -157,6 +157,10 @@ def routes_by_name() -> bool:
     return not routes or all(isinstance(router, MapRoute) for router in _prepared.of(routes))
 
 
+LONGEST_QUEUE_NAME = 255
+"""Bytes; names travel in notifications and in an index, which both have limits."""
+
+
 def queue_name(where: str, queue: Any) -> str:
     """The name of a queue given as text or as an object with a ``name``.
 
@@ -166,6 +170,11 @@ def queue_name(where: str, queue: Any) -> str:
     name = queue if isinstance(queue, str) else getattr(queue, "name", None)
     if not isinstance(name, str) or not name or "\x00" in name:
         raise TypeError(f"{where}: queue must be a non-empty text, not {queue!r}.")
+    if len(name.encode()) > LONGEST_QUEUE_NAME:
+        raise TypeError(
+            f"{where}: the name of a queue has at most {LONGEST_QUEUE_NAME} bytes, and "
+            f"{name[:40]!r}... has {len(name.encode())}."
+        )
     if not conf.TASK_CREATE_MISSING_QUEUES:
         known = known_queues()
         if name not in known:

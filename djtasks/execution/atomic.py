@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError, connections, transaction
 from djtasks import states
 from djtasks.conf import conf
 from djtasks.exceptions import WorkerLostError
-from djtasks.execution import lost
+from djtasks.execution import calls, lost
 from djtasks.queue.finish import end_here
 from djtasks.queue.outcome import Disposal, Outcome
 
@@ -42,6 +42,9 @@ def run(
             session = connection.connection
             retval = executor.call(request, args, kwargs)
             outcome = executor.completed(request, retval, began)
+            if request.retry_plan is not None:
+                outcome.disposal = Disposal.RETRY
+                outcome.again = calls.changes(executor.task, request, request.retry_plan)
             if not end_here(connection, delivery, outcome, place.owner, place.hostname):
                 raise _GivenAwayError
     except (InterfaceError, OperationalError) as error:

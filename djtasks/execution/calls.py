@@ -8,7 +8,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from djtasks.execution.retry import RetryPlan, autoretry_arguments, wants_autoretry
+from djtasks.execution.retry import RetryPlan, autoretry_arguments
 from djtasks.queue.enqueue import collecting
 
 if TYPE_CHECKING:
@@ -35,12 +35,7 @@ def plan_of(task: Task[..., Any], retry: Retry) -> RetryPlan:
 
 
 def autoretry(task: Task[..., Any], request: Context, error: BaseException) -> None:
-    """Raise Retry if the task's options ask for another try after this error.
-
-    Raises the error itself, or what ``retry()`` raises, when no try is left.
-    """
-    if not wants_autoretry(task, error):
-        raise error
+    """Raise Retry, as ``retry()`` does, or what it raises when no try is left."""
     override = request.get("override_max_retries")
     task.retry(exc=error, **autoretry_arguments(task, request.retries, override))
 

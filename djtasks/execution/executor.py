@@ -26,7 +26,7 @@ from djtasks.execution.coroutines import run_coroutine
 from djtasks.execution.einfo import ExceptionInfo
 from djtasks.execution.limits import can_interrupt, soft_limit, within
 from djtasks.execution.request import HOSTNAME, Context, pop, push
-from djtasks.execution.retry import RetryPlan
+from djtasks.execution.retry import RetryPlan, wants_autoretry
 from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class Executor:
             except (SystemExit, KeyboardInterrupt) as error:
                 outcome = self._exited(request, delivery, error, began)
             except BaseException as error:
-                outcome = self._error(request, error, began)
+                outcome = self._failed(request, error, began, own_frames=2)
             state, retval = outcome.state, outcome.retval
             if request.retry_plan is not None and outcome.disposal is Disposal.END:
                 # retry(throw=False): this run's own state is stored, and the message goes back.
@@ -179,12 +179,19 @@ class Executor:
         if "before_start" in self.overrides:
             task.before_start(request.id or "", args, kwargs)
         limit = request.soft_time_limit or self.soft_time_limit
-        if self.is_async:
-            return self.place.coroutine(self._await(args, kwargs, limit))
-        if limit is None or self.place.eager or not can_interrupt():
-            return self.run(*args, **kwargs)
-        with soft_limit(limit):
-            return self.run(*args, **kwargs)
+        try:
+            if self.is_async:
+                return self.place.coroutine(self._await(args, kwargs, limit))
+            if limit is None or self.place.eager or not can_interrupt():
+                return self.run(*args, **kwargs)
+            with soft_limit(limit):
+                return self.run(*args, **kwargs)
+        except Exception as error:
+            # Only what the body raises asks for another try, as in Celery; not a result that
+            # cannot be stored.
+            if self.autoretry_for and wants_autoretry(task, error):
+                calls.autoretry(task, request, error)
+            raise
 
     async def _await(self, args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:
         try:
@@ -218,17 +225,6 @@ class Executor:
             signals.task_success.emit(task, result=retval, runtime=runtime)
         report.succeeded(task, request, retval, runtime)
         self._after_return(states.SUCCESS, retval, request)
-
-    def _error(self, request: Context, error: BaseException, began: float) -> Outcome:
-        task = self.task
-        if self.autoretry_for and isinstance(error, self.autoretry_for):
-            try:
-                calls.autoretry(task, request, error)
-            except Retry as retry:
-                return self._retried(request, retry, calls.plan_of(task, retry), began)
-            except BaseException as final:
-                error = final
-        return self._failed(request, error, began, own_frames=3)
 
     def _failed(
         self, request: Context, error: BaseException, began: float, own_frames: int = 0

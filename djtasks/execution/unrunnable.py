@@ -35,7 +35,7 @@ def unknown(delivery: Delivery, hostname: str) -> Outcome:
     )
 
 
-def broken(delivery: Delivery, error: Exception) -> Outcome:
+def broken(delivery: Delivery, error: BaseException) -> Outcome:
     """The outcome of a message that could not be run because of its row or of our own fault."""
     cause = InvalidTaskError(
         f"The message of task {delivery.task!r} cannot be run: {type(error).__name__}: {error}"

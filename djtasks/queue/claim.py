@@ -23,6 +23,9 @@ REWIND_SHARE = 0.05
 SHORTEST_REWIND = 0.01
 """Seconds between two claims from the start, however cheap they are."""
 
+LONGEST_REWIND = 2.0
+"""Seconds between two claims from the start, however long one of them once took."""
+
 _order = itemgetter(5, 6)
 
 
@@ -76,7 +79,7 @@ class Positions:
     @property
     def overlooks_for(self) -> float:
         """Seconds for which a message behind the positions may be overlooked at most."""
-        return max(SHORTEST_REWIND, self._cost / REWIND_SHARE)
+        return min(LONGEST_REWIND, max(SHORTEST_REWIND, self._cost / REWIND_SHARE))
 
     def rewind(self) -> None:
         """Look from the start next time, if that is not too often."""

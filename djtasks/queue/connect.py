@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 # Django's own adaptation of the connection, which has no meaning for a plain psycopg one.
 _DJANGO_ONLY = ("context", "cursor_factory", "prepare_threshold", "pool", "server_side_binding")
 
+_WATCHFUL = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
 
 def parameters(alias: str) -> dict[str, Any]:
     """The keyword arguments with which psycopg opens a connection to Django's database ``alias``.
@@ -30,6 +37,9 @@ def parameters(alias: str) -> dict[str, Any]:
     for name in _DJANGO_ONLY:
         params.pop(name, None)
     params.pop("isolation_level", None)
+    # A server that has vanished without a word is noticed within seconds, not a quarter hour.
+    for name, value in _WATCHFUL.items():
+        params.setdefault(name, value)
     return params
 
 

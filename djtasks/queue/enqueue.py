@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from djtasks.queue.message import NewMessage
+
+logger = logging.getLogger("djtasks.queue")
 
 Mode = Literal["transaction", "on_commit"]
 
@@ -116,11 +119,18 @@ def insert(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> N
 
 
 def wake_workers(connection: BaseDatabaseWrapper, channels: dict[str, set[str]]) -> None:
-    """Notify the idle workers that serve one of these queues, by channel."""
-    with connection.cursor() as cursor:
-        for channel, queues in channels.items():
-            for queue in sorted(queues):
-                cursor.execute(WAKE, {"channel": channel, "queue": queue})
+    """Notify the idle workers that serve one of these queues, by channel.
+
+    The messages are committed already: a database that goes away now is no error of the caller,
+    for workers find them at their next look.
+    """
+    try:
+        with connection.cursor() as cursor:
+            for channel, queues in channels.items():
+                for queue in sorted(queues):
+                    cursor.execute(WAKE, {"channel": channel, "queue": queue})
+    except Error:
+        logger.warning("Idle workers could not be woken; they find the tasks later", exc_info=True)
 
 
 def channels_of(messages: Sequence[NewMessage]) -> dict[str, set[str]]:
@@ -164,6 +174,7 @@ class Deferred:
             connection = connections[self.alias]
             if connection.in_atomic_block:
                 insert(connection, messages)
+                _on_commit(connection, Wake, self.alias).add(messages)
             else:
                 _insert_and_wake(connection, messages)
         return len(messages)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
 import tempfile
 import time
 
-_SLOT = struct.Struct("=QQ")
+SLOT = 16
+"""Bytes of a slot: the token and the time, a machine word each."""
 
 
 class Board:
@@ -21,7 +21,8 @@ class Board:
     def __init__(self, fd: int, slots: int) -> None:
         self.fd = fd
         self.slots = slots
-        self._memory = mmap.mmap(fd, slots * _SLOT.size)
+        self._memory = mmap.mmap(fd, slots * SLOT)
+        self._words = memoryview(self._memory).cast("Q")
 
     @classmethod
     def create(cls, slots: int) -> Board:
@@ -31,24 +32,31 @@ class Board:
         else:
             with tempfile.TemporaryFile() as file:
                 fd = os.dup(file.fileno())
-        os.ftruncate(fd, slots * _SLOT.size)
+        os.ftruncate(fd, slots * SLOT)
         os.set_inheritable(fd, True)
         return cls(fd, slots)
 
     def begin(self, slot: int, token: int) -> None:
         """A child begins a message."""
-        _SLOT.pack_into(self._memory, slot * 16, token, time.monotonic_ns())
+        words = self._words
+        words[2 * slot + 1] = time.monotonic_ns()
+        # The token last: whoever sees it sees its time, for each word is stored at once.
+        words[2 * slot] = token
 
     def end(self, slot: int) -> None:
         """A child has reported a message's outcome."""
-        _SLOT.pack_into(self._memory, slot * 16, 0, 0)
+        self._words[2 * slot] = 0
 
     def running(self, slot: int) -> tuple[int, float]:
         """The token of what runs in a slot (0: nothing) and for how many seconds."""
-        token, since = _SLOT.unpack_from(self._memory, slot * 16)
-        return token, (time.monotonic_ns() - since) / 1e9 if token else 0.0
+        words = self._words
+        while True:
+            token, since, again = words[2 * slot], words[2 * slot + 1], words[2 * slot]
+            if token == again:
+                return token, (time.monotonic_ns() - since) / 1e9 if token else 0.0
 
     def close(self) -> None:
         """Give the memory back."""
+        self._words.release()
         self._memory.close()
         os.close(self.fd)

@@ -21,11 +21,11 @@ def main(role: str, fds: list[int]) -> int:
     if role == "forker":
         from djtasks.worker import forker
 
-        forker.run(socket.socket(fileno=fds[0]), "forkserver")
+        forker.run(socket.socket(fileno=fds[0]), "forkserver", fresh=True)
         return 0
     from djtasks.worker import child
 
-    return child.main(fds[0], fds[1])
+    return child.main(fds[0], fds[1], fresh=True)
 
 
 if __name__ == "__main__":

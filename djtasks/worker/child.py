@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from djtasks import signals
 from djtasks.execution import connections
+from djtasks.log import setup_worker_logging
 from djtasks.worker.board import Board
 from djtasks.worker.process import die_with_parent
 from djtasks.worker.runner import Runner, note, reply
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("djtasks.worker")
 
 
-def main(sock_fd: int, board_fd: int) -> int:
-    """Run a child to its end; returns its exit status."""
+def main(sock_fd: int, board_fd: int, *, fresh: bool = False) -> int:
+    """Run a child to its end; returns its exit status.
+
+    ``fresh`` says that it descends from a fresh interpreter, in which nothing is set up yet.
+    """
     die_with_parent()
     sock = socket.socket(fileno=sock_fd)
     reader = Reader(sock)
@@ -41,6 +45,8 @@ def main(sock_fd: int, board_fd: int) -> int:
     if not frames:
         return 0
     config: dict[str, Any] = frames[0]
+    if fresh:
+        setup_worker_logging(config["loglevel"])
     _prepare(config)
     board = Board(board_fd, config["board_slots"])
     runner = Runner(config)
@@ -101,11 +107,10 @@ class Child:
         self._pending: deque[tuple[int, tuple[Any, ...], Any]] = deque()
         self._in_user_code = False
         self._ran = 0
+        signal.signal(signal.SIGUSR2, self._give_back)
 
     def serve(self, frames: list[Any]) -> None:
         """Run what arrives until the parent closes the socket or a limit of this child is met."""
-        if hasattr(signal, "SIGUSR2"):
-            signal.signal(signal.SIGUSR2, self._give_back)
         while True:
             for frame in frames:
                 if frame is None:
@@ -140,9 +145,14 @@ class Child:
         """The parent asks for what waits behind a long message."""
         if not self._in_user_code:
             return
-        unbegun = self._take_unbegun()
-        if unbegun:
-            self._sock.sendall(note("recalled", unbegun))
+        # A soft limit that came now would leave the stream in the middle of a frame.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        try:
+            unbegun = self._take_unbegun()
+            if unbegun:
+                self._sock.sendall(note("recalled", unbegun))
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
     def _take(self, frame: Any) -> None:
         """Take messages, or the id under which the worker claims from now on."""

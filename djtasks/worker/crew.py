@@ -6,6 +6,7 @@ import json
 import logging
 import select
 import signal
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ logger = logging.getLogger("djtasks.worker")
 STUCK_AFTER = 0.05
 """Seconds after which a running message is long, and what waits behind it is recalled."""
 
+GOODBYE = 0.7
+"""Seconds that idle children have to end by themselves when the worker does."""
+
 RESTART_PAUSE = 1.0
 """Seconds before a child is started again that ended before it was ready."""
 
@@ -54,6 +58,7 @@ class Crew:
         self.post_mortem: deque[Assignment] = deque()
         self.owner = 0
         self._restarts: dict[int, float] = {}
+        self._exited: set[int] = set()
         self._next_token = 1
 
     # --- members ---------------------------------------------------------------------------
@@ -104,7 +109,11 @@ class Crew:
                 self._ended(member, rest[0], batch)
         if self.nursery.lost:
             logger.error("The process that starts the children was lost; starting another")
+            self.nursery.reap()
             for member in list(self.members.values()):
+                # The kernel kills the children of a forker that died; what they still said
+                # before that counts.
+                member.drain(self.collect_from, batch)
                 self._ended(member, -signal.SIGKILL, batch)
             self.nursery.relaunch()
 
@@ -265,13 +274,13 @@ class Crew:
         for token, disposal, text, linked, seconds in member.reader.available():
             if token:
                 assignment = held.pop(token, None)
+                # A slot is free again, whichever it is.
+                member.recalled = None
                 if assignment is None:
                     continue
                 delivery, owner, _limit, _lost = assignment
                 add(disposal, delivery, owner, text, linked)
                 runs.append((delivery.task, seconds, len(delivery.payload or "")))
-                if token == member.recalled:
-                    member.recalled = None
             elif disposal == "ready":
                 member.ready = True
             else:
@@ -317,7 +326,7 @@ class Crew:
                 limit = assignment.limit
                 if limit is not None and seconds > limit and member.killing is None:
                     member.killing = (token, limit)
-                    nursery.kill_if(member.index, slot, token)
+                    nursery.kill_if(member.index, slot, token, limit)
                 elif member.killing is not None and member.killing[0] != token:
                     member.killing = None
             # A token may still be on the board after its outcome was collected.
@@ -334,6 +343,8 @@ class Crew:
             member.send("recall")
         elif self.nursery is not None:
             self.nursery.signal(member.index, signal.SIGUSR2)
+        elif self._options.pool == "solo":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
 
     def recall_all(self) -> None:
         """Ask every child for what it has not begun."""
@@ -356,7 +367,7 @@ class Crew:
         if self.nursery is not None:
             for index in self.members:
                 self.nursery.signal(index, signal.SIGKILL)
-            self._await_ends()
+            self._await_ends(5)
         for member in list(self.members.values()):
             self.collect_from(member, batch)
             running = {self.board.running(slot)[0] for slot in member.slots}
@@ -375,14 +386,15 @@ class Crew:
                 fail(assignment, batch)
         self.release_hand(batch)
 
-    def _await_ends(self) -> None:
+    def _await_ends(self, seconds: float) -> None:
         """Wait until the forker has reaped the children: only then do they write no more."""
         nursery = self.nursery
-        alive = set(self.members)
-        deadline = time.monotonic() + 5
+        alive = set(self.members) - self._exited
+        deadline = time.monotonic() + seconds
         while nursery is not None and alive and not nursery.lost and time.monotonic() < deadline:
             select.select([nursery.control], [], [], 0.1)
-            alive -= {index for what, index, *_rest in nursery.news() if what == "exited"}
+            self._exited |= {index for what, index, *_rest in nursery.news() if what == "exited"}
+            alive -= self._exited
 
     def is_starting(self) -> bool:
         """Whether a child is missing or not ready yet."""
@@ -393,6 +405,8 @@ class Crew:
         for member in self.members.values():
             member.close()
         if self.nursery is not None:
+            # Time to say goodbye: receivers of worker_process_shutdown, buffered output.
+            self._await_ends(GOODBYE)
             self.nursery.close()
 
     def held_ids(self) -> list[str]:

@@ -23,15 +23,19 @@ from djtasks.worker.process import die_with_parent, fresh_environment
 PACKET = 1 << 16
 
 
-def run(control: socket.socket, method: str) -> None:
-    """Serve the parent's orders until it is gone, then leave no child behind."""
-    Forker(control, method).serve()
+def run(control: socket.socket, method: str, *, fresh: bool = False) -> None:
+    """Serve the parent's orders until it is gone, then leave no child behind.
+
+    ``fresh`` says that this is a fresh interpreter and not a fork of the parent.
+    """
+    Forker(control, method, fresh=fresh).serve()
 
 
 class Forker:
     """Starts, signals and reaps children on the parent's orders."""
 
-    def __init__(self, control: socket.socket, method: str) -> None:
+    def __init__(self, control: socket.socket, method: str, *, fresh: bool = False) -> None:
+        self._fresh = fresh
         self._control = control
         self._method = method
         self._pids: dict[int, int] = {}
@@ -88,10 +92,18 @@ class Forker:
         return True
 
     def _start(self, index: int, slots: int, sock_fd: int, board_fd: int) -> None:
-        if self._method == "spawn":
-            pid = self._spawn(sock_fd, board_fd)
-        else:
-            pid = self._fork(sock_fd, board_fd)
+        try:
+            if self._method == "spawn":
+                pid = self._spawn(sock_fd, board_fd)
+            else:
+                pid = self._fork(sock_fd, board_fd)
+        except OSError as error:
+            # No memory or no process left: the parent tries again after a pause.
+            os.close(sock_fd)
+            os.close(board_fd)
+            sys.stderr.write(f"A child could not be started: {error}\n")
+            self._tell("exited", index, 0, 1)
+            return
         self._pids[index] = pid
         os.close(sock_fd)
         if self._board is None:
@@ -112,7 +124,7 @@ class Forker:
             os.close(self._wake_write)
             from djtasks.worker import child
 
-            status = child.main(sock_fd, board_fd)
+            status = child.main(sock_fd, board_fd, fresh=self._fresh)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -136,8 +148,8 @@ class Forker:
         if pid is not None:
             os.kill(pid, number)
 
-    def _kill_if(self, index: int, slot: int, token: int) -> None:
-        """Kill a child if it still runs this message.
+    def _kill_if(self, index: int, slot: int, token: int, limit: float) -> None:
+        """Kill a child if it has run this message for longer than ``limit`` seconds.
 
         It is stopped first: between the look and the kill it could begin the next one.
         """
@@ -149,8 +161,9 @@ class Forker:
         if reaped and not os.WIFSTOPPED(status):
             self._ended(pid, status)
             return
-        running, _seconds = self._board.running(slot)
-        os.kill(pid, signal.SIGKILL if running == token else signal.SIGCONT)
+        running, seconds = self._board.running(slot)
+        overdue = running == token and seconds > limit
+        os.kill(pid, signal.SIGKILL if overdue else signal.SIGCONT)
 
     def _reap(self) -> None:
         while self._pids:

@@ -52,6 +52,8 @@ class Intake:
         self._notified: set[str] = set()
         self._poll = FIRST_POLL
         self._listens = True
+        self._news = False
+        self._due_news = False
         self._unknown: set[str] = set()
 
     @property
@@ -77,9 +79,11 @@ class Intake:
 
     def on_notify(self, channel: str, queue: str) -> None:
         """Take a notification: messages were committed, ready or for later."""
-        self.hungry = True
+        # Also during a turn, whose claim may have been taken before.
+        self.hungry = self._news = True
         if channel == "djtasks_due":
             self._due_at = 0.0
+            self._due_news = True
         if self._options.queues is None and queue not in self._options.excluded_queues:
             self._notified.add(queue)
             self.positions.add_queue(queue)
@@ -124,6 +128,7 @@ class Intake:
         limit = room if most is None else min(room, most - self.claimed)
         if limit <= 0:
             return turn
+        self._news = self._due_news = False
         turn.limit = limit
         turn.promote = self._due_at is not None and self._due_at <= now
         if turn.promote:
@@ -163,7 +168,10 @@ class Intake:
         elif self._listens and not self._woken:
             soon = now + PROMOTE_EVERY
             self._due_at = soon if self._due_at is None else min(self._due_at, soon)
-        self.hungry = self._full or asked or (self._listens and self._woken is self._full)
+        if self._due_news:
+            self._due_at = 0.0
+        flag_wrong = self._listens and self._woken is self._full
+        self.hungry = self._full or asked or flag_wrong or self._news
         if turn.queues is not None:
             self._queues_at = now + QUEUES_EVERY
             self._serve(turn.queues)

@@ -24,8 +24,9 @@ from djtasks.execution.lost import Cause, Verdict, verdict
 from djtasks.queue.claim import deliveries
 from djtasks.queue.connect import parameters
 from djtasks.queue.sql import load
+from djtasks.registry import registry
 from djtasks.worker.losses import acknowledgement
-from djtasks.worker.session import LOCK_CLASS, RawUUID
+from djtasks.worker.session import CONNECT_TIMEOUT, LOCK_CLASS, RawUUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +43,10 @@ TICK = 1.0
 
 PRUNE_EVERY = 60.0
 PRUNE_BATCH = 1000
+PRUNE_SECONDS = 0.5
+"""Seconds that one tick may spend on deleting expired results."""
+
+ORPHANS_EVERY = 60.0
 SWEEP_EVERY = 300.0
 LEFTOVERS_EVERY = 3600.0
 
@@ -101,6 +106,7 @@ class Keeper(threading.Thread):
         self._worker_id = 0
         self._lease = conf.LEASE
         self._next: dict[str, float] = {}
+        self._adopting: set[str] = set()
         self.renewed_at = time.monotonic()
 
     # --- called by the parent --------------------------------------------------------------
@@ -147,6 +153,14 @@ class Keeper(threading.Thread):
         margin = min(1.0, self._lease / 4)
         return time.monotonic() - self.renewed_at < self._lease - margin
 
+    def adopting(self) -> list[str]:
+        """Ids of messages that are being taken over and are not in the parent's hands yet."""
+        return list(self._adopting)
+
+    def adopted(self, losses: Losses) -> None:
+        """The parent has taken these in its care."""
+        self._adopting -= {delivery.id.hex() for delivery, _verdict in losses}
+
     def stop(self) -> None:
         """Take the worker's row away and end."""
         self._stop_asked.set()
@@ -168,17 +182,16 @@ class Keeper(threading.Thread):
                 # again at the next tick, on a new connection.
                 logger.debug("The keeper's connection: %s", error)
                 self._drop()
+            except Exception:
+                # Without this thread the lease would end while the lock is held.
+                logger.exception("The keeper of this worker met an error and goes on")
+                self._drop()
 
     def _tick(self) -> None:
         connection = self._open()
-        if self._due("beat", conf.HEARTBEAT_INTERVAL):
-            began = time.monotonic()
-            if connection.execute(BEAT, {"worker": self._worker_id}).fetchone() is None:
-                self._given_up()
-                self._next.pop("beat", None)
-                return
-            self.renewed_at = began
-            signals.heartbeat_sent.emit(None)
+        if self._due("beat", conf.HEARTBEAT_INTERVAL) and not self._beat(connection):
+            self._next.pop("beat", None)
+            return
         if self._may_rescue():
             self._rescue(connection)
         if self._due("prune", PRUNE_EVERY):
@@ -190,6 +203,16 @@ class Keeper(threading.Thread):
             if age := _result_age():
                 connection.execute(SWEEP_STATES, {"age": age})
 
+    def _beat(self, connection: psycopg.Connection[Any]) -> bool:
+        """Renew the lease; False if others have given this worker up."""
+        began = time.monotonic()
+        if connection.execute(BEAT, {"worker": self._worker_id}).fetchone() is None:
+            self._given_up()
+            return False
+        self.renewed_at = began
+        signals.heartbeat_sent.emit(None)
+        return True
+
     def _due(self, what: str, interval: float) -> bool:
         now = time.monotonic()
         if now < self._next.get(what, 0.0):
@@ -199,10 +222,11 @@ class Keeper(threading.Thread):
 
     def _may_rescue(self) -> bool:
         """After a loss of the database the others get as long as a lease to come back."""
-        return not self._reconnected or time.monotonic() - self._connected_at > self._lease
+        patience = self._lease + CONNECT_TIMEOUT + TICK
+        return not self._reconnected or time.monotonic() - self._connected_at > patience
 
     def _rescue(self, connection: psycopg.Connection[Any]) -> None:
-        look_everywhere = self._due("orphans", SWEEP_EVERY)
+        look_everywhere = self._due("orphans", ORPHANS_EVERY)
         with connection.transaction():
             dead = connection.execute(DEAD_WORKERS, {"lock_class": LOCK_CLASS}).fetchall()
             if not dead and not look_everywhere:
@@ -214,6 +238,7 @@ class Keeper(threading.Thread):
             released, losses = self._sort(orphans)
             for owner, items in released.items():
                 self._release(connection, owner, items)
+            self._adopting |= {id.hex() for id in losses}
             adopted = self._take_over(connection, losses)
             connection.execute("DELETE FROM djtasks_worker WHERE id = ANY (%s)", (ids,))
         for queue in sorted({row[5] for row in orphans}):
@@ -233,7 +258,10 @@ class Keeper(threading.Thread):
         """Which messages go back, by owner, and which are to end, with the verdict on each."""
         released: dict[int, list[bytes]] = {}
         losses: dict[bytes, str] = {}
-        for id, task, owner, lost_deliveries, retries, _queue in rows:
+        for id, task, owner, lost_deliveries, retries, _queue, age in rows:
+            if task not in registry and age < conf.UNKNOWN_TASK_TIMEOUT:
+                # Whether it may run again only a worker can tell that knows the task.
+                continue
             decided = verdict(acknowledgement(task), Cause.WORKER, lost_deliveries, retries)
             if decided is Verdict.REDELIVER:
                 released.setdefault(owner, []).append(id)
@@ -258,11 +286,13 @@ class Keeper(threading.Thread):
     def _prune(self, connection: psycopg.Connection[Any]) -> None:
         """Delete expired results, in batches between which others have their turn."""
         age = _result_age()
-        while age and not self._stop_asked.is_set():
+        ends = time.monotonic() + PRUNE_SECONDS
+        while age and time.monotonic() < ends and not self._stop_asked.is_set():
             row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
             if row is None or row[0] < PRUNE_BATCH:
                 return
-            connection.execute(BEAT, {"worker": self._worker_id})
+        # There is more: go on at the next tick, after the heartbeat.
+        self._next.pop("prune", None)
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is not None and not self._connection.closed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from djtasks.worker.wire import Reader, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from djtasks.queue.delivery import Delivery
+    from djtasks.queue.finish import Batch
 
 
 class Assignment(NamedTuple):
@@ -81,6 +83,13 @@ class Member:
         """Hand over messages to run, in this order."""
         self.held.update(entries)
         self.send([(token, tuple(a.delivery), a.lost) for token, a in entries])
+
+    def drain(self, collect: Callable[[Member, Batch], None], batch: Batch) -> None:
+        """Collect what a dying child still says, until its end closes the socket."""
+        deadline = time.monotonic() + 1
+        while not self.reader.closed and time.monotonic() < deadline:
+            select.select([self.sock], [], [], 0.05)
+            collect(self, batch)
 
     def close(self) -> None:
         """Close the socket: the child ends when it has run what it holds."""

@@ -38,7 +38,6 @@ class Nursery:
     def relaunch(self) -> None:
         """Start a new forker after the old one died, and its children with it."""
         self.control.close()
-        self._reap()
         self.control = self._launch()
         self.lost = False
 
@@ -53,9 +52,9 @@ class Nursery:
         """Send a signal to a child, if it is alive."""
         self._order(["signal", index, int(number)])
 
-    def kill_if(self, index: int, slot: int, token: int) -> None:
-        """Kill a child if it still runs this message."""
-        self._order(["kill_if", index, slot, token])
+    def kill_if(self, index: int, slot: int, token: int, seconds: float) -> None:
+        """Kill a child if it has run this message for longer than so many seconds."""
+        self._order(["kill_if", index, slot, token, seconds])
 
     def news(self) -> Iterator[tuple[Any, ...]]:
         """What has happened: ``("started", index, pid)``, ``("exited", index, pid, status)``."""
@@ -74,7 +73,7 @@ class Nursery:
     def close(self) -> None:
         """Let the forker end, and its children with it, and wait until they are gone."""
         self.control.close()
-        self._reap()
+        self.reap()
 
     def _order(self, what: list[Any], ancillary: Any = ()) -> None:
         try:
@@ -118,7 +117,8 @@ class Nursery:
         self.pid = self._popen.pid
         return ours
 
-    def _reap(self) -> None:
+    def reap(self) -> None:
+        """Wait for the forker's end."""
         if self._popen is not None:
             self._popen.wait()
             self._popen = None

@@ -8,14 +8,13 @@ import time
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg import errors
 
 from djtasks import signals
 from djtasks.execution.lost import Verdict
-from djtasks.queue.finish import Batch, unstorable
 from djtasks.worker.crew import Crew
 from djtasks.worker.intake import Intake
 from djtasks.worker.keeper import Keeper, Losses
+from djtasks.worker.link import Link
 from djtasks.worker.member import Assignment
 from djtasks.worker.session import Session, Turn
 from djtasks.worker.stop import Stop, Stopping
@@ -34,11 +33,6 @@ WATCH_INTERVAL = 0.02
 LONGEST_REST = 5.0
 """Seconds after which the parent looks for work though nothing woke it."""
 
-
-FIRST_RETRY = 0.1
-LAST_RETRY = 5.0
-"""Seconds between two attempts to reach the database, doubled from the first to the last."""
-
 LAST_WORDS = 10.0
 """Seconds for which a stopping worker tries to write its last outcomes."""
 
@@ -53,13 +47,11 @@ class Parent:
         self.session = Session(options.database, options.hostname, self._on_notify)
         self.stop = Stop(options)
         self.keeper = Keeper(options, self._from_keeper_adopt, self._from_keeper_given_up)
-        self.batch = Batch()
+        self.link = Link(self.session)
         self.worker_id = 0
         self.loop: asyncio.AbstractEventLoop | None = None
         self._stirred = asyncio.Event()
         self._given_up = False
-        self._retry_at = 0.0
-        self._retry_pause = FIRST_RETRY
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> int:
         """Serve until stopped; returns the exit status. ``ready`` is called once, connected.
@@ -94,33 +86,33 @@ class Parent:
 
     def _collect(self) -> None:
         """Take what the children report, and hand out what is in hand."""
-        crew = self.crew
-        crew.news(self.batch)
-        crew.collect(self.batch)
-        if self._may_claim():
+        crew, batch = self.crew, self.link.batch
+        crew.news(batch)
+        crew.collect(batch)
+        if self._may_claim() or crew.post_mortem:
+            # A stopping worker too needs a child that records what became of the last one.
             crew.restart_missing(time.monotonic())
-            crew.deal()
-            if crew.hand and not crew.is_starting():
-                crew.release_hand(self.batch)
-        else:
-            crew.release_hand(self.batch)
-            crew.deal()
+        if not self._may_claim():
+            crew.release_hand(batch)
+        crew.deal()
+        if crew.hand and not crew.is_starting():
+            crew.release_hand(batch)
 
     def _finished(self) -> bool:
         if self.stop.stage is Stopping.NOW:
             return True
-        idle = not self.crew.busy and not len(self.batch)
+        idle = not self.crew.busy and not self.link.has_outcomes
         if self.stop.stage is Stopping.WARM or self.intake.used_up:
             return idle
         return self.options.drain and idle and self.intake.satisfied and self.session.is_open
 
     def _has_reason_for_turn(self) -> bool:
         now = time.monotonic()
-        if now < self._retry_at:
+        if self.link.waits(now):
             return False
-        if not self.session.is_open or self._given_up:
+        if not self.link.is_open or self._given_up:
             return True
-        return bool(len(self.batch)) or (
+        return self.link.due(now) or (
             self._may_claim() and self.intake.wants_to_look(now) and self.crew.room() > 0
         )
 
@@ -132,79 +124,34 @@ class Parent:
 
     async def _turn(self) -> None:
         """Write what is done and claim what there is room for, in one round trip."""
-        if not (self.session.is_open or await self._reconnect()):
+        link = self.link
+        if not link.is_open:
+            if not await link.connect(self.worker_id, self._cares_for):
+                return
+            self.intake.start_over()
+        if self._given_up and not await self._register_again():
             return
-        if self._given_up:
-            await self._register()
         began = time.monotonic()
         looks = self._may_claim() and self.intake.wants_to_look(began)
         room = self.crew.room() if looks else 0
-        batch, self.batch = self.batch, Batch()
-        turn = self.intake.plan(Turn(batch), room, began, listens=self.session.listens)
-        try:
-            await self.session.turn(turn, self.worker_id)
-        except psycopg.Error as error:
-            # Outcomes are kept, and come before those that were added meanwhile.
-            self.batch = Batch(batch.entries + self.batch.entries)
-            self.intake.failed()
-            await self._recover(error)
+        turn = self.intake.plan(Turn(link.take()), room, began, listens=self.session.listens)
+        if not await link.turn(turn, self.worker_id):
+            self.intake.start_over()
             return
-        self._retry_pause = FIRST_RETRY
-        if turn.given_away:
-            logger.warning(
-                "%d outcomes were not stored: their messages had been given to another worker, "
-                "for this one could not renew its lease",
-                turn.given_away,
-            )
         claimed = self.intake.done(turn, began, time.monotonic())
         if claimed:
-            self.crew.take(self.intake.known(claimed, self.worker_id, self.batch), self.worker_id)
+            self.crew.take(self.intake.known(claimed, self.worker_id, link.batch), self.worker_id)
             self.crew.deal()
 
-    async def _recover(self, error: psycopg.Error) -> None:
-        """After a turn that failed: reconnect, try once more, or find the outcome at fault."""
-        await self.session.roll_back()
-        now = time.monotonic()
-        if not self.session.is_open:
-            logger.error("The connection to the database was lost: %s", str(error).strip())
-            await self.session.close()
-            self._retry_at = now + FIRST_RETRY
-        elif isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure)):
-            logger.info("A turn is run once more: %s", str(error).strip())
-        elif isinstance(error, (psycopg.DataError, psycopg.IntegrityError)) and len(self.batch):
-            await self._write_one_by_one()
-        else:
-            logger.error("A turn failed and is tried again: %s", str(error).strip())
-            self._retry_at = now + self._retry_pause
-            self._retry_pause = min(self._retry_pause * 2, LAST_RETRY)
+    def _cares_for(self) -> list[str]:
+        return self.crew.held_ids() + self.keeper.adopting()
 
-    async def _write_one_by_one(self) -> None:
-        """Write each outcome in a turn of its own, and a failure in place of one that cannot be."""
-        entries, self.batch = self.batch.entries, Batch()
-        for position, entry in enumerate(entries):
-            try:
-                await self.session.turn(Turn(Batch([entry])), self.worker_id)
-            except (psycopg.DataError, psycopg.IntegrityError) as error:
-                logger.exception("An outcome of message %s could not be stored", entry.key)
-                self.batch.entries.append(unstorable(entry, error))
-            except psycopg.Error:
-                self.batch.entries.extend(entries[position:])
-                return
-
-    async def _reconnect(self) -> bool:
+    async def _register_again(self) -> bool:
         try:
-            await self.session.connect()
-            await self.session.lock(self.worker_id)
-            held = self.crew.held_ids() + [entry.key for entry in self.batch.entries]
-            await self.session.release_strays(self.worker_id, held)
-        except (psycopg.Error, OSError, TimeoutError) as error:
-            logger.debug("The database is still away: %s", error)
-            await self.session.close()
-            self._retry_at = time.monotonic() + self._retry_pause
-            self._retry_pause = min(self._retry_pause * 2, LAST_RETRY)
+            await self._register()
+        except (psycopg.Error, OSError) as error:
+            self.link.lost(error)
             return False
-        logger.warning("Connected to the database again")
-        self.intake.start_over()
         return True
 
     async def _register(self) -> None:
@@ -221,7 +168,9 @@ class Parent:
         """Sleep until something happens: an outcome, a message, a due time, a signal."""
         loop = asyncio.get_running_loop()
         stirred = self._stirred
-        fds = [member.sock.fileno() for member in self.crew.members.values()]
+        # Those that hold nothing have nothing to say, and each costs two system calls.
+        members = self.crew.members.values()
+        fds = [m.sock.fileno() for m in members if m.held or not m.ready]
         if self.crew.nursery is not None:
             fds.append(self.crew.nursery.control.fileno())
         for fd in fds:
@@ -251,9 +200,9 @@ class Parent:
                 rest = self.intake.longest_rest(now, listens=self.session.listens)
         else:
             rest = 0.2
-        if not self.session.is_open or self._retry_at > now:
-            rest = min(rest, max(0.0, self._retry_at - now))
-        if self.crew.is_starting():
+        if not self.link.is_open or self.link.waits(now):
+            rest = min(rest, self.link.waits(now))
+        if self.crew.is_starting() or self.link.has_outcomes:
             rest = min(rest, 0.2)
         return max(0.0, min(rest, self.stop.remaining(now)))
 
@@ -262,8 +211,7 @@ class Parent:
         try:
             self.session.take_notifications()
         except psycopg.OperationalError as error:
-            logger.error("The connection to the database was lost: %s", str(error).strip())
-            self.session.forget()
+            self.link.lost(error)
 
     def _on_notify(self, channel: str, queue: str) -> None:
         self.intake.on_notify(channel, queue)
@@ -297,6 +245,7 @@ class Parent:
             self._stirred.set()
 
     def _adopt(self, losses: Losses) -> None:
+        self.keeper.adopted(losses)
         for delivery, decided in losses:
             detail = "The worker that ran it is gone."
             if delivery.deliveries and decided == Verdict.FAIL.value:
@@ -314,16 +263,17 @@ class Parent:
     async def _leave(self) -> None:
         """Write what is left, give back what was not begun, and say goodbye."""
         if self.stop.stage is Stopping.NOW:
-            self.crew.kill(self.batch)
+            self.crew.kill(self.link.batch)
         self.crew.close()
         ends = time.monotonic() + LAST_WORDS
-        while len(self.batch) and time.monotonic() < ends:
-            if time.monotonic() >= self._retry_at:
+        while self.link.has_outcomes and time.monotonic() < ends:
+            now = time.monotonic()
+            if self.link.due(now) and not self.link.waits(now):
                 await self._turn()
             else:
                 await asyncio.sleep(0.05)
-        if len(self.batch):
-            logger.error("%d outcomes could not be written before the end", len(self.batch))
+        if self.link.has_outcomes:
+            logger.error("Some outcomes could not be written before the end; they are lost")
         await asyncio.to_thread(self.keeper.stop)
         await self.session.close()
         signals.worker_shutdown.emit(self)

@@ -67,7 +67,7 @@ class Runner:
                 return executor.lose(delivery, error, Verdict(verdict))
             finally:
                 connections.after_task(delivery.task)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return broken(delivery, error)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -34,6 +35,9 @@ T = TypeVar("T")
 LOCK_CLASS = 0x646A7461
 """The first key of the advisory locks that workers hold; the second is the worker's id."""
 
+LOCK_PATIENCE = 2.0
+"""Seconds for which the worker's own lock is tried for."""
+
 CONNECT_TIMEOUT = 5
 """Seconds that one attempt to connect may take."""
 
@@ -51,6 +55,8 @@ _PLANNER = (
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
     ("jit", "off"),
+    # A row that somebody else has locked must not hold up all others.
+    ("lock_timeout", "200ms"),
 )
 
 
@@ -214,12 +220,17 @@ class Session:
 
     async def lock(self, worker_id: int) -> bool:
         """Take this worker's lock, which dies with the session; False while another holds it."""
-        if self.connection is not None and self.listens:
+        deadline = time.monotonic() + LOCK_PATIENCE
+        while self.connection is not None and self.listens:
             cursor = await self.connection.execute(
                 "SELECT pg_try_advisory_lock(%s, %s)", (LOCK_CLASS, worker_id)
             )
             row = await cursor.fetchone()
             self.locked = bool(row and row[0])
+            if self.locked or time.monotonic() > deadline:
+                break
+            # The session before this one may still be ending, or a rescuer be looking.
+            await asyncio.sleep(0.05)
         return self.locked
 
     async def release_strays(self, worker_id: int, held: list[str]) -> int:
@@ -277,7 +288,7 @@ class Session:
             if self.pooled:
                 await send("BEGIN ISOLATION LEVEL READ COMMITTED")
                 for name, value in _PLANNER:
-                    await send(f"SET LOCAL {name} = {value}")
+                    await send(f"SET LOCAL {name} = '{value}'")
             for statement, params, expected in batch.statements(self.hostname):
                 cursor = await send(statement, params)
                 if expected:
