@@ -2,6 +2,7 @@
 #
 #   make demo        the demo, until Ctrl-C; ONCE=1: its sample work, then out
 #   make test        the tests on one cell of the matrix; PYTEST_ARGS="-k retry" goes to pytest
+#   make test-ends   the tests on the oldest and the newest cell
 #   make test-all    the tests on all cells that this machine can run
 #   make bench       the benchmarks; BENCH_ARGS="--quick", "--only a,c --rounds 3" …
 #   make lint types docs clean
@@ -9,7 +10,7 @@
 # PYTHON=/path/to/python chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint types docs bench clean
+.PHONY: help demo test test-ends test-all lint types docs bench clean
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -29,6 +30,9 @@ demo: .venv/demo.stamp
 
 test: .venv/tox.stamp
 	$(BIN)/python .ci/matrix.py one $(PYTEST_ARGS)
+
+test-ends: .venv/tox.stamp
+	$(BIN)/python .ci/matrix.py ends $(PYTEST_ARGS)
 
 test-all: .venv/tox.stamp
 	$(BIN)/python .ci/matrix.py all $(PYTEST_ARGS)
