@@ -264,7 +264,9 @@ class Crew:
     def collect(self, batch: Batch) -> None:
         """Take the outcomes that have arrived."""
         for member in self.members.values():
-            self.collect_from(member, batch)
+            # One that holds nothing has nothing to say.
+            if member.held or not member.ready:
+                self.collect_from(member, batch)
 
     def collect_from(self, member: Member, batch: Batch) -> None:
         """Take the outcomes of one child."""

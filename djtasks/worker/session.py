@@ -137,6 +137,16 @@ class Turn:
         self.next_due: float | None = None
         self.given_away = 0
 
+    @property
+    def only_claims(self) -> bool:
+        """Whether the turn is a claim and nothing else."""
+        more = self.promote or self.wants_work is not None or self.queues is not None
+        return bool(self.limit) and not more and not len(self.batch)
+
+    def claim_of(self, worker_id: int) -> dict[str, Any]:
+        """The parameters of the claim."""
+        return {"worker": worker_id, "limit": self.limit, **self.claim}
+
 
 class Session:
     """A connection that listens, holds the worker's lock and carries its turns."""
@@ -275,6 +285,11 @@ class Session:
         connection = self.connection
         if connection is None or connection.closed:
             raise psycopg.OperationalError("the connection is closed")
+        if turn.only_claims and not self.pooled:
+            # An idle worker that was woken: one statement needs no pipeline, which costs 0.2 ms.
+            cursor = await connection.cursor(binary=True).execute(CLAIM, turn.claim_of(worker_id))
+            turn.claimed = deliveries(await cursor.fetchall())
+            return
         checked: list[tuple[psycopg.AsyncCursor[Any], int]] = []
         claim = due = queues = None
         batch = turn.batch
@@ -296,7 +311,7 @@ class Session:
             if turn.promote:
                 await send(PROMOTE)
             if turn.limit:
-                claim = await send(CLAIM, {"worker": worker_id, "limit": turn.limit, **turn.claim})
+                claim = await send(CLAIM, turn.claim_of(worker_id))
             if turn.wants_work is not None:
                 await send(WANT_WORK, {"wants": turn.wants_work, "worker": worker_id})
             if turn.promote:
