@@ -6,7 +6,6 @@ import json
 import logging
 import select
 import signal
-import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from djtasks.worker.options import WorkerOptions
 
 logger = logging.getLogger("djtasks.worker")
-
-STUCK_AFTER = 0.05
-"""Seconds after which a running message is long, and what waits behind it is recalled."""
 
 GOODBYE = 0.7
 """Seconds that idle children have to end by themselves when the worker does."""
@@ -295,65 +291,6 @@ class Crew:
         if runs:
             member.served += len(runs)
             self.pace.learn(runs)
-
-    # --- watching --------------------------------------------------------------------------
-
-    def needs_watching(self) -> bool:
-        """Whether a child holds more than it runs, or runs something with a hard limit."""
-        for member in self.members.values():
-            held = member.held
-            if len(held) > len(member.slots) or member.has_unsent:
-                return True
-            for assignment in held.values():
-                if assignment.limit is not None:
-                    return True
-        return False
-
-    def watch(self) -> None:
-        """Recall what waits behind a long message; have overdue ones killed."""
-        nursery = self.nursery
-        for member in self.members.values():
-            if member.has_unsent:
-                member.flush()
-            if not member.held:
-                continue
-            running = [self.board.running(slot) for slot in member.slots]
-            if member.recalled not in member.held:
-                # Answered already, between the look at the board and now.
-                member.recalled = None
-            for slot, (token, seconds) in zip(member.slots, running, strict=True):
-                assignment = member.held.get(token)
-                if assignment is None or nursery is None:
-                    continue
-                limit = assignment.limit
-                if limit is not None and seconds > limit and member.killing is None:
-                    member.killing = (token, limit)
-                    nursery.kill_if(member.index, slot, token, limit)
-                elif member.killing is not None and member.killing[0] != token:
-                    member.killing = None
-            # A token may still be on the board after its outcome was collected.
-            if all(token in member.held and s > STUCK_AFTER for token, s in running):
-                if len(member.held) > len(member.slots):
-                    self.recall(member, running[0][0])
-                else:
-                    member.recalled = running[0][0]
-
-    def recall(self, member: Member, token: int) -> None:
-        """Ask a child for what it has not begun."""
-        member.recalled = token
-        if self._options.pool == "threads":
-            member.send("recall")
-        elif self.nursery is not None:
-            self.nursery.signal(member.index, signal.SIGUSR2)
-        elif self._options.pool == "solo":
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
-
-    def recall_all(self) -> None:
-        """Ask every child for what it has not begun."""
-        for member in self.members.values():
-            token = self.board.running(member.slots.start)[0]
-            if len(member.held) > 1 and token in member.held:
-                self.recall(member, token)
 
     # --- the end ---------------------------------------------------------------------------
 

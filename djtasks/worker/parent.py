@@ -18,6 +18,7 @@ from djtasks.worker.link import Link
 from djtasks.worker.member import Assignment
 from djtasks.worker.session import Session, Turn
 from djtasks.worker.stop import Stop, Stopping
+from djtasks.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ class Parent:
     def __init__(self, options: WorkerOptions, nursery: Nursery | None) -> None:
         self.options = options
         self.crew = Crew(options, nursery)
+        self.watch = Watch(self.crew, options.pool)
         self.intake = Intake(options)
         self.session = Session(options.database, options.hostname, self._on_notify)
         self.stop = Stop(options)
@@ -81,7 +83,7 @@ class Parent:
     def on_signal(self, number: int) -> None:
         """Take a signal that asks the worker to stop."""
         self.stop.on_signal(number)
-        self.crew.recall_all()
+        self.watch.recall_all()
         self._stirred.set()
 
     def _collect(self) -> None:
@@ -220,8 +222,8 @@ class Parent:
     async def _watch(self) -> None:
         """Look after long and limited messages, also while a turn is under way."""
         while True:
-            await asyncio.sleep(WATCH_INTERVAL if self.crew.needs_watching() else 0.1)
-            self.crew.watch()
+            await asyncio.sleep(WATCH_INTERVAL if self.watch.is_needed() else 0.1)
+            self.watch.look()
 
     # --- from the keeper's thread ------------------------------------------------------------
 
@@ -240,7 +242,7 @@ class Parent:
                 "Other workers have given this one up, for it could not renew its lease; "
                 "it goes on under a new id"
             )
-            self.crew.recall_all()
+            self.watch.recall_all()
             self.intake.hungry = True
             self._stirred.set()
 

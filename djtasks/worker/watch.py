@@ -1,0 +1,83 @@
+"""Looking after what runs: long messages, what waits behind them, and hard limits."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from djtasks.worker.crew import Crew
+    from djtasks.worker.member import Member
+
+STUCK_AFTER = 0.05
+"""Seconds after which a running message is long, and what waits behind it is recalled."""
+
+
+class Watch:
+    """Reads the board of a crew, recalls what waits, and has overdue messages killed."""
+
+    def __init__(self, crew: Crew, pool: str) -> None:
+        self._crew = crew
+        self._pool = pool
+
+    def is_needed(self) -> bool:
+        """Whether a child holds more than it runs, or runs something with a hard limit."""
+        for member in self._crew.members.values():
+            if len(member.held) > len(member.slots) or member.has_unsent:
+                return True
+            if any(assignment.limit is not None for assignment in member.held.values()):
+                return True
+        return False
+
+    def look(self) -> None:
+        """Look once at every child."""
+        for member in self._crew.members.values():
+            if member.has_unsent:
+                member.flush()
+            if member.held:
+                self._look_at(member)
+
+    def _look_at(self, member: Member) -> None:
+        running = [self._crew.board.running(slot) for slot in member.slots]
+        if member.recalled not in member.held:
+            # Answered already, between the look at the board and now.
+            member.recalled = None
+        for slot, (token, seconds) in zip(member.slots, running, strict=True):
+            self._limit(member, slot, token, seconds)
+        # A token may still be on the board after its outcome was collected.
+        if all(token in member.held and seconds > STUCK_AFTER for token, seconds in running):
+            if len(member.held) > len(member.slots):
+                self._recall(member, running[0][0])
+            else:
+                member.recalled = running[0][0]
+
+    def _limit(self, member: Member, slot: int, token: int, seconds: float) -> None:
+        assignment = member.held.get(token)
+        nursery = self._crew.nursery
+        if assignment is None or nursery is None:
+            return
+        limit = assignment.limit
+        if limit is not None and seconds > limit and member.killing is None:
+            member.killing = (token, limit)
+            nursery.kill_if(member.index, slot, token, limit)
+        elif member.killing is not None and member.killing[0] != token:
+            member.killing = None
+
+    def recall_all(self) -> None:
+        """Ask every child for what it has not begun."""
+        for member in self._crew.members.values():
+            token = self._crew.board.running(member.slots.start)[0]
+            if len(member.held) > 1 and token in member.held:
+                self._recall(member, token)
+
+    def _recall(self, member: Member, token: int) -> None:
+        """Ask a child for what it has not begun."""
+        member.recalled = token
+        nursery = self._crew.nursery
+        if self._pool == "threads":
+            member.send("recall")
+        elif nursery is not None:
+            nursery.signal(member.index, signal.SIGUSR2)
+        else:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
