@@ -89,6 +89,7 @@ def _run_solo(options: WorkerOptions, write: Callable[[str], object]) -> int:
     from djtasks.worker.solo import SoloChild
 
     parent = Parent(options, None)
+    signals.celeryd_after_setup.emit(options.hostname, instance=parent, conf=None)
     started = threading.Event()
     status: list[int] = []
     failure: list[BaseException] = []
