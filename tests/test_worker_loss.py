@@ -164,7 +164,7 @@ def test_a_worker_that_dies_is_rescued_by_another(journal: Journal, how: str) ->
     with WorkerProcess("-c", "4", "-Q", "own") as first:
         results = {kind: send(kind, journal, kind, "sleep:60", "ok") for kind in kinds}
         for kind in kinds:
-            journal.wait(f"begin {kind}")
+            journal.wait(f"held {kind}")
         children = first.children
         assert len(children) == 4
         if how == "tree":

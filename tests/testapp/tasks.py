@@ -102,6 +102,8 @@ def perform(journal: str, key: str, acts: list[str]) -> str:
         case "raise":
             raise ValueError(key)
         case "sleep":
+            # Its row is committed by now (or never will be, in an atomic task).
+            jot(journal, f"held {key}")
             time.sleep(float(detail))
         case "gate" | "hold":
             if act == "hold":
