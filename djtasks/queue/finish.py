@@ -70,6 +70,14 @@ def linked_members(outcome: Outcome) -> list[str]:
     return [message.as_json()[1:-1] for message in outcome.messages or ()]
 
 
+def returned_members(outcome: Outcome) -> str:
+    """How a message went back to a queue in the commit of an atomic task; empty if it ended."""
+    again = outcome.again
+    if again is None:
+        return ""
+    return _dumps({name: again[name] for name in ("retries", "queue") if name in again})[1:-1]
+
+
 class Entry(NamedTuple):
     """One outcome in a batch: ``key`` is the message's id in hexadecimal digits."""
 
@@ -122,7 +130,9 @@ class Batch:
         """
         queues = set()
         for entry in self.entries:
-            if entry.disposal in (Disposal.RETRY, Disposal.RELEASE):
+            # An atomic task that asked for a retry has put its message back by itself.
+            returned = entry.disposal == Disposal.ENDED and entry.members
+            if returned or entry.disposal in (Disposal.RETRY, Disposal.RELEASE):
                 queues.add(entry.queue)
                 if '"queue":' in entry.members:
                     queues.add(json.loads(f"{{{entry.members}}}").get("queue", entry.queue))

@@ -57,9 +57,9 @@ def main(sock_fd: int, board_fd: int, *, fresh: bool = False) -> int:
     else:
         child = Child(sock, reader, board, runner, config)
     signals.worker_process_init.emit(None)
-    sock.sendall(note("ready", []))
     status = 0
     try:
+        sock.sendall(note("ready", []))
         child.serve(frames[1:])
     except (BrokenPipeError, ConnectionResetError):
         # The parent is gone; what was being run is another worker's to decide on.

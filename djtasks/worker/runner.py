@@ -11,7 +11,7 @@ from djtasks.execution.executor import Executor, Place
 from djtasks.execution.lost import Verdict
 from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.delivery import Delivery
-from djtasks.queue.finish import linked_members, members
+from djtasks.queue.finish import linked_members, members, returned_members
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
 from djtasks.worker.wire import pack
@@ -75,7 +75,8 @@ def reply(token: int, outcome: Outcome, seconds: float) -> bytes:
     """The frame that tells the parent of an outcome."""
     linked = linked_members(outcome) if outcome.messages else None
     disposal = int(outcome.disposal)
-    text = "" if outcome.disposal is Disposal.ENDED else members(outcome)
+    ended = outcome.disposal is Disposal.ENDED
+    text = returned_members(outcome) if ended else members(outcome)
     return pack((token, disposal, text, linked, seconds))
 
 
