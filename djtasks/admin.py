@@ -69,6 +69,11 @@ class ArgumentsAdmin(ReadOnlyAdmin[M]):
             return Truncator(" ".join(text for text in shown if text)).chars(ARGUMENTS_SHOWN)
         return Truncator(row.payload or str(_("(stored apart)"))).chars(ARGUMENTS_SHOWN)
 
+    @admin.display(description=_("priority"))
+    def shown_priority(self, row: Any) -> int:
+        """The priority as it was given: larger runs first."""
+        return int(row.priority)
+
 
 class StateFilter(admin.SimpleListFilter):
     """The states that there are, without looking for those that occur."""
@@ -90,8 +95,18 @@ class MessageAdmin(ArgumentsAdmin[Message]):
     """Tasks that have been enqueued and have not ended."""
 
     list_display = ("task", "shown_state", "queue", "shown_priority", "arguments", "enqueued_at")
-    exclude = ("payload",)
-    readonly_fields = ("arguments",)
+    fields = (
+        ("task", "shown_state"),
+        ("queue", "shown_priority"),
+        "arguments",
+        ("enqueued_at", "eta", "expires"),
+        ("started_at", "worker_id"),
+        ("retries", "deliveries", "unknown_since"),
+        "options",
+        ("root_id", "parent_id"),
+        ("id", "custom_id"),
+    )
+    readonly_fields = ("arguments", "shown_state", "shown_priority", "id")
     list_filter = ("state",)
     search_fields = ("id", "custom_id", "task")
     ordering = ("-enqueued_at",)
@@ -103,11 +118,6 @@ class MessageAdmin(ArgumentsAdmin[Message]):
             return str(_("running"))
         return str(MessageState(message.state).label)
 
-    @admin.display(description=_("priority"))
-    def shown_priority(self, message: Message) -> int:
-        """The priority as it was given."""
-        return message.priority
-
 
 @admin.register(TaskResult)
 class TaskResultAdmin(ArgumentsAdmin[TaskResult]):
@@ -117,8 +127,28 @@ class TaskResultAdmin(ArgumentsAdmin[TaskResult]):
     list_filter = (StateFilter,)
     search_fields = ("id", "custom_id", "task")
     ordering = ("-date_done",)
-    exclude = ("payload", "traceback")
-    readonly_fields = ("arguments", "folded_traceback")
+    fields = (
+        ("task", "state"),
+        ("queue", "shown_priority"),
+        "arguments",
+        "result",
+        "exception",
+        "folded_traceback",
+        ("enqueued_at", "started_at", "ended", "took"),
+        ("worker", "retries", "deliveries"),
+        "options",
+        "children",
+        ("root_id", "parent_id"),
+        ("id", "custom_id"),
+    )
+    readonly_fields = (
+        "arguments",
+        "shown_priority",
+        "folded_traceback",
+        "ended",
+        "took",
+        "id",
+    )
 
     @admin.display(description=_("traceback"))
     def folded_traceback(self, result: TaskResult) -> str:
@@ -132,7 +162,8 @@ class TaskResultAdmin(ArgumentsAdmin[TaskResult]):
         if result.exception:
             lines = (result.traceback or "").strip().splitlines()
             text = lines[-1].rpartition(f"{result.exception}: ")[2] if lines else ""
-            text = f"{result.exception}: {text}" if text else result.exception
+            if not text.startswith(result.exception):
+                text = f"{result.exception}: {text}" if text else result.exception
         return Truncator(text).chars(60)
 
     @admin.display(description=_("run time"), ordering="runtime")

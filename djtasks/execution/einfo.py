@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import traceback
 from typing import TYPE_CHECKING
 
@@ -11,17 +13,24 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
+_OURS = (os.path.dirname(__file__), os.path.dirname(asyncio.__file__))
+
+
+def _is_ours(tb: TracebackType) -> bool:
+    """Whether a frame is of the executor, or of the loop in which it runs a coroutine."""
+    return tb.tb_frame.f_code.co_filename.startswith(_OURS)
+
+
 class ExceptionInfo:
     """Celery's ``einfo``: ``exception``, ``type``, ``traceback`` (text) and ``tb``."""
 
     __slots__ = ("exception", "tb", "traceback", "type")
 
-    def __init__(self, exception: BaseException, own_frames: int = 0) -> None:
-        """Describe ``exception``, leaving out the outermost ``own_frames`` frames."""
+    def __init__(self, exception: BaseException) -> None:
+        """Describe ``exception``, leaving out the outermost frames, which are the executor's."""
         tb: TracebackType | None = exception.__traceback__
-        for _ in range(own_frames):
-            if tb is not None and tb.tb_next is not None:
-                tb = tb.tb_next
+        while tb is not None and tb.tb_next is not None and _is_ours(tb):
+            tb = tb.tb_next
         self.exception = exception
         self.type = type(exception)
         self.tb = tb

@@ -92,7 +92,7 @@ class Executor:
                     return self._expired(request)
             except Exception as error:
                 request.args, request.kwargs = [], {}
-                return self._failed(request, error, began, own_frames=1)
+                return self._failed(request, error, began)
             return self._run(request, delivery, args, kwargs, began)
         finally:
             pop(token)
@@ -154,7 +154,7 @@ class Executor:
             except (SystemExit, KeyboardInterrupt) as error:
                 outcome = self._exited(request, delivery, error, began)
             except BaseException as error:
-                outcome = self._failed(request, error, began, own_frames=2)
+                outcome = self._failed(request, error, began)
             state, retval = outcome.state, outcome.retval
             if request.retry_plan is not None and outcome.disposal is Disposal.END:
                 # retry(throw=False): this run's own state is stored, and the message goes back.
@@ -226,11 +226,9 @@ class Executor:
         report.succeeded(task, request, retval, runtime)
         self._after_return(states.SUCCESS, retval, request)
 
-    def _failed(
-        self, request: Context, error: BaseException, began: float, own_frames: int = 0
-    ) -> Outcome:
+    def _failed(self, request: Context, error: BaseException, began: float) -> Outcome:
         task = self.task
-        einfo = ExceptionInfo(error, own_frames)
+        einfo = ExceptionInfo(error)
         stored = self.store_errors or not (self.ignore_result or request.ignore_result)
         messages = calls.errbacks(request, error, einfo) if request.errbacks else None
         outcome = Outcome(
@@ -306,7 +304,7 @@ class Executor:
                 retval=reject,
             )
         stored = self.store_errors or not (self.ignore_result or request.ignore_result)
-        einfo = ExceptionInfo(reject, own_frames=2)
+        einfo = ExceptionInfo(reject)
         signals.task_failure.emit(
             task,
             task_id=request.id,
