@@ -26,7 +26,7 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 demo: .venv/demo.stamp
-	$(BIN)/python manage.py demo $(if $(ONCE),--once)
+	DJANGO_SETTINGS_MODULE=testproject.settings $(BIN)/python manage.py demo $(if $(ONCE),--once)
 
 test: .venv/tox.stamp
 	$(BIN)/python .ci/matrix.py one $(PYTEST_ARGS)
