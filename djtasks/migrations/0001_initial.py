@@ -412,4 +412,24 @@ class Migration(migrations.Migration):
             );
             """,
         ),
+        RunPostgres(
+            # Notifies if an idle worker serves the queue. Resolved by search_path when called,
+            # like every statement of ours.
+            """
+            CREATE FUNCTION djtasks_wake(channel text, queue_name text) RETURNS void
+            LANGUAGE plpgsql AS $$
+            BEGIN
+                IF EXISTS (
+                    SELECT FROM djtasks_worker
+                    WHERE wants_work
+                      AND (queues IS NULL OR queue_name = ANY (queues))
+                      AND NOT (queue_name = ANY (excluded_queues))
+                ) THEN
+                    PERFORM pg_notify(channel, queue_name);
+                END IF;
+            END
+            $$
+            """,
+            "DROP FUNCTION IF EXISTS djtasks_wake(text, text)",
+        ),
     ]

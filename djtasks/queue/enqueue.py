@@ -260,10 +260,9 @@ def _sends_several_statements(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _insert_one_and_wake(connection: BaseDatabaseWrapper, message: NewMessage) -> None:
-    queue = message.queue
     with connection.cursor() as cursor:
         try:
-            cursor.execute(INSERT_PLAIN_AND_WAKE, (*message.as_plain_row(), queue, queue, queue))
+            cursor.execute(INSERT_PLAIN_AND_WAKE, (*message.as_plain_row(), message.queue))
         except Error:
             # The transaction that the text began is still open then, unknown to Django.
             if connection.connection is not None and not connection.connection.closed:

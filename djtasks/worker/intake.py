@@ -204,7 +204,7 @@ class Intake:
                 self._unknown.add(delivery.task)
                 logger.warning(
                     "Task %s is not known to this worker; its messages wait for one that knows "
-                    "it, for at most %s seconds (DJTASKS['UNKNOWN_TASK_TIMEOUT'])",
+                    "it, for at most %g seconds (DJTASKS['UNKNOWN_TASK_TIMEOUT'])",
                     delivery.task,
                     timeout,
                 )

@@ -6,10 +6,4 @@ BEGIN;
 INSERT INTO djtasks_message (id, task, payload, queue, rank) VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (id) DO NOTHING;
 COMMIT;
-SELECT pg_notify('djtasks_wake', %s)
-WHERE EXISTS (
-    SELECT FROM djtasks_worker
-    WHERE wants_work
-      AND (queues IS NULL OR %s = ANY (queues))
-      AND NOT (%s = ANY (excluded_queues))
-)
+SELECT djtasks_wake('djtasks_wake', %s)
