@@ -66,7 +66,6 @@ class Executor:
         self.ignore_result = bool(task.option("ignore_result"))
         self.store_errors = bool(task.option("store_errors_even_if_ignored"))
         self.atomic = bool(task.option("atomic")) and not place.eager
-        self.track_started = bool(task.option("track_started"))
         self.soft_time_limit = task.option("soft_time_limit") or place.soft_time_limit
         self.autoretry_for: tuple[type[BaseException], ...] = tuple(task.option("autoretry_for"))
         self.overrides = task.overrides

@@ -267,7 +267,7 @@ class Crew:
     def collect_from(self, member: Member, batch: Batch) -> None:
         """Take the outcomes of one child."""
         held = member.held
-        runs: list[tuple[str, float, int]] = []
+        runs: list[tuple[float, int]] = []
         add = batch.add
         for token, disposal, text, linked, seconds in member.reader.available():
             if token:
@@ -278,7 +278,7 @@ class Crew:
                     continue
                 delivery, owner, _limit, _lost = assignment
                 add(disposal, delivery, owner, text, linked)
-                runs.append((delivery.task, seconds, len(delivery.payload or "")))
+                runs.append((seconds, len(delivery.payload or "")))
             elif disposal == "ready":
                 member.ready = True
             else:
@@ -289,7 +289,6 @@ class Crew:
                 if disposal == "worn out":
                     member.retiring = True
         if runs:
-            member.served += len(runs)
             self.pace.learn(runs)
 
     # --- the end ---------------------------------------------------------------------------

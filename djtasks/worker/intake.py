@@ -73,10 +73,6 @@ class Intake:
         self._woken = False
         self._due_at = 0.0
 
-    def failed(self) -> None:
-        """A turn failed: what it asked for is asked again."""
-        self.start_over()
-
     def on_notify(self, channel: str, queue: str) -> None:
         """Take a notification: messages were committed, ready or for later."""
         # Also during a turn, whose claim may have been taken before.

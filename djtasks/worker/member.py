@@ -46,8 +46,6 @@ class Member:
         self.retiring = False
         self.killing: tuple[int, float] | None = None
         self.recalled: int | None = None
-        self.started = time.monotonic()
-        self.served = 0
         self._unsent = bytearray()
 
     def send(self, value: Any) -> None:

@@ -21,25 +21,16 @@ class Pace:
         self._prefetch = prefetch
         self._seconds: float | None = None
         self._bytes = 0.0
-        self._tasks: dict[str, float] = {}
 
-    def learn(self, runs: list[tuple[str, float, int]]) -> None:
-        """Take note of some runs: task, seconds, bytes of arguments."""
+    def learn(self, runs: list[tuple[float, int]]) -> None:
+        """Take note of some runs: seconds, bytes of arguments."""
         if not runs:
             return
-        seconds = sum(run[1] for run in runs) / len(runs)
-        size = sum(run[2] for run in runs) / len(runs)
+        seconds = sum(run[0] for run in runs) / len(runs)
+        size = sum(run[1] for run in runs) / len(runs)
         before = self._seconds
         self._seconds = seconds if before is None else before + (seconds - before) * _WEIGHT
         self._bytes += (size - self._bytes) * _WEIGHT
-        tasks = self._tasks
-        for name, taken, _size in runs:
-            known = tasks.get(name)
-            tasks[name] = taken if known is None else known + (taken - known) * 0.1
-
-    def knows(self, task: str) -> bool:
-        """Whether this worker has run the task before."""
-        return task in self._tasks
 
     def ahead(self) -> int:
         """How many messages one slot of a child may hold: one chunk that runs, one that waits."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
@@ -252,12 +251,6 @@ class Session:
             return 0
         cursor = await self.connection.execute(RELEASE_STRAYS, {"worker": worker_id, "held": held})
         return cursor.rowcount
-
-    async def roll_back(self) -> None:
-        """End a transaction that an error left open (behind a pooler)."""
-        if self.connection is not None and not self.connection.closed:
-            with suppress(psycopg.Error):
-                await self.connection.rollback()
 
     async def close(self) -> None:
         """Close the connection."""
