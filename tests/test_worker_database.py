@@ -14,9 +14,10 @@ import pytest
 from django.db import connection, connections
 from django.db.models import Count
 from django.test import override_settings
+from model_bakery import baker
 
 from djtasks import enqueue_many
-from djtasks.models import TaskResult, Worker
+from djtasks.models import Message, TaskResult, Worker
 from testproject.databases import database
 from testproject.embedded import Server
 from tests.testapp import tasks
@@ -167,6 +168,18 @@ def restart(server: Server, how: str, away: float) -> None:
     # How long the server is away is what the test is about.
     time.sleep(away)
     server.start()
+
+
+def test_a_call_that_returned_survives_a_server_that_is_killed_at_once(server: Server) -> None:
+    """Also while a worker is idle, which is told of the message before it is on the disk."""
+    sent = []
+    with override_settings(DJTASKS={"DATABASE": "private"}):
+        for _ in range(3):
+            baker.make(Worker, _using="private", lease=60, wants_work=True)
+            sent += [tasks.add.delay(1, 2).id for _ in range(5)]
+            restart(server, "kill", 0.0)
+    found = {str(row.id) for row in Message.objects.using("private").all()}
+    assert found == set(sent)
 
 
 @pytest.mark.parametrize(("how", "away"), [("stop", 0.0), ("kill", 3.0)])

@@ -412,24 +412,72 @@ class Migration(migrations.Migration):
             );
             """,
         ),
+        # Resolved by search_path when called, like every statement of ours. Functions, for the
+        # session keeps their plans.
         RunPostgres(
-            # Notifies if an idle worker serves the queue. Resolved by search_path when called,
-            # like every statement of ours.
+            # Whether an idle worker serves the queue.
             """
-            CREATE FUNCTION djtasks_wake(channel text, queue_name text) RETURNS void
+            CREATE FUNCTION djtasks_awaited(queue_name text) RETURNS boolean
             LANGUAGE plpgsql AS $$
             BEGIN
-                IF EXISTS (
+                RETURN EXISTS (
                     SELECT FROM djtasks_worker
                     WHERE wants_work
                       AND (queues IS NULL OR queue_name = ANY (queues))
                       AND NOT (queue_name = ANY (excluded_queues))
-                ) THEN
+                );
+            END
+            $$
+            """,
+            "DROP FUNCTION IF EXISTS djtasks_awaited(text)",
+        ),
+        RunPostgres(
+            """
+            CREATE FUNCTION djtasks_wake(channel text, queue_name text) RETURNS void
+            LANGUAGE plpgsql AS $$
+            BEGIN
+                IF djtasks_awaited(queue_name) THEN
                     PERFORM pg_notify(channel, queue_name);
                 END IF;
             END
             $$
             """,
             "DROP FUNCTION IF EXISTS djtasks_wake(text, text)",
+        ),
+        RunPostgres(
+            # Enqueues one message outside of any transaction. An idle worker is told of it while
+            # the disk is still being written: its claim is behind the message in the log, so the
+            # claim's commit, which comes before the task begins, makes both durable. The caller
+            # waits for the disk in the end: a commit needs a record of its own to wait for.
+            """
+            CREATE PROCEDURE djtasks_enqueue(
+                INOUT inserted integer, new_id uuid, task_name text, body text,
+                queue_name text, new_rank integer
+            )
+            LANGUAGE plpgsql AS $$
+            DECLARE
+                awaited boolean := djtasks_awaited(queue_name);
+            BEGIN
+                IF awaited THEN
+                    PERFORM set_config('synchronous_commit', 'off', true);
+                END IF;
+                INSERT INTO djtasks_message (id, task, payload, queue, rank)
+                VALUES (new_id, task_name, body, queue_name, new_rank)
+                ON CONFLICT (id) DO NOTHING;
+                GET DIAGNOSTICS inserted = ROW_COUNT;
+                COMMIT;
+                -- After the commit: a worker that begins to wait now sees the message itself.
+                IF awaited OR djtasks_awaited(queue_name) THEN
+                    PERFORM pg_notify('djtasks_wake', queue_name);
+                    COMMIT;
+                END IF;
+                IF awaited THEN
+                    PERFORM pg_logical_emit_message(true, 'djtasks', '');
+                    COMMIT;
+                END IF;
+            END
+            $$
+            """,
+            "DROP PROCEDURE IF EXISTS djtasks_enqueue(integer, uuid, text, text, text, integer)",
         ),
     ]

@@ -232,12 +232,7 @@ def _open_transaction() -> BaseDatabaseWrapper | None:
 def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> None:
     if connection.get_autocommit():
         message = messages[0]
-        if (
-            len(messages) == 1
-            and message.is_plain
-            and not message.is_large
-            and _sends_several_statements(connection)
-        ):
+        if len(messages) == 1 and message.is_plain and not message.is_large:
             _insert_one_and_wake(connection, message)
             return
         large = any(message.is_large for message in messages)
@@ -253,23 +248,11 @@ def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[NewMess
         insert(connection, messages)
 
 
-def _sends_several_statements(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a cursor of this connection sends parameters within the text, as by default."""
-    options = connection.settings_dict.get("OPTIONS") or {}
-    return not options.get("server_side_binding")
-
-
 def _insert_one_and_wake(connection: BaseDatabaseWrapper, message: NewMessage) -> None:
     with connection.cursor() as cursor:
-        try:
-            cursor.execute(INSERT_PLAIN_AND_WAKE, (*message.as_plain_row(), message.queue))
-        except Error:
-            # The transaction that the text began is still open then, unknown to Django.
-            if connection.connection is not None and not connection.connection.closed:
-                connection.connection.rollback()
-            raise
-        cursor.nextset()
-        if cursor.rowcount != 1:
+        cursor.execute(INSERT_PLAIN_AND_WAKE, message.as_plain_row())
+        (inserted,) = cursor.fetchone()
+        if inserted != 1:
             raise _duplicate(cursor, [message])
 
 

@@ -133,11 +133,7 @@ class Intake:
             # What is promoted may be in a queue that had nothing ready before.
             turn.queues = []
             self._notified.clear()
-        turn.claim = {
-            **self.positions.arguments(now),
-            "unknown": list(self._unknown),
-            "unknown_timeout": conf.UNKNOWN_TASK_TIMEOUT,
-        }
+        turn.claim = {**self.positions.arguments(now), "unknown": list(self._unknown)}
         self._listens = listens
         if listens and self._woken is self._full:
             # To be woken while claims come back short, and not while they come back full.

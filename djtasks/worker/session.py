@@ -13,7 +13,7 @@ from psycopg.pq import Format
 from psycopg.waiting import Ready, Wait
 
 from djtasks.conf import conf
-from djtasks.queue.claim import CLAIM, deliveries
+from djtasks.queue.claim import CLAIM, array, deliveries
 from djtasks.queue.connect import is_pooled, parameters
 from djtasks.queue.finish import TELL_WAITERS
 from djtasks.queue.sql import load
@@ -120,7 +120,7 @@ class Turn:
         batch: Batch,
         *,
         limit: int = 0,
-        claim: dict[str, Any] | None = None,
+        claim: dict[str, list[Any]] | None = None,
         promote: bool = False,
         queues: bool = False,
         wants_work: bool | None = None,
@@ -144,7 +144,13 @@ class Turn:
 
     def claim_of(self, worker_id: int) -> dict[str, Any]:
         """The parameters of the claim."""
-        return {"worker": worker_id, "limit": self.limit, **self.claim}
+        lists = {name: array(values) for name, values in self.claim.items()}
+        return {
+            **lists,
+            "worker": worker_id,
+            "limit": self.limit,
+            "unknown_timeout": conf.UNKNOWN_TASK_TIMEOUT,
+        }
 
 
 class Session:

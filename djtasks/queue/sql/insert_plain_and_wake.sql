@@ -1,9 +1,5 @@
 -- Enqueue one message outside of any transaction and wake an idle worker, in one round trip.
--- The COMMIT in between is what makes it right: the look for idle workers is taken after it.
--- Measured, microseconds a call: this 424; the two one after the other 670; in a pipeline 570;
--- a bare INSERT that is prepared 340.
-BEGIN;
-INSERT INTO djtasks_message (id, task, payload, queue, rank) VALUES (%s, %s, %s, %s, %s)
-ON CONFLICT (id) DO NOTHING;
-COMMIT;
-SELECT djtasks_wake('djtasks_wake', %s)
+-- A procedure, made by the migration: it commits the message before it looks for idle workers.
+-- Measured, microseconds a call, back to back and after 20 ms of rest: this 486 and 1238; the
+-- same as several statements in one text 498 and 1337; a bare INSERT that is prepared 385 and 988.
+CALL djtasks_enqueue(NULL, %s, %s, %s, %s, %s)
