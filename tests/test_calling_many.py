@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.conf import settings
 from django.db import connection, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from djtasks import Task, enqueue_many, shared_task, signals
 from djtasks.bulk import BATCH
@@ -19,6 +24,7 @@ from djtasks.models import Message
 from djtasks.testing import capture_tasks
 from tests.own_registry import own_registry  # noqa: F401
 from tests.testapp.tasks import add
+from tests.worker_process import rolled_back
 
 pytestmark = [pytest.mark.usefixtures("own_registry"), pytest.mark.django_db]
 
@@ -185,3 +191,13 @@ def test_they_can_be_captured() -> None:
     ]
     assert [call.result for call in calls] == results
     assert not Message.objects.exists()
+
+
+@given(words=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=9))
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_text_arrives_as_it_was_sent(words: list[str]) -> None:
+    words = [word.replace("\0", "") for word in words]
+    with rolled_back():
+        results = enqueue_many([("some.task", (word,)) for word in words])
+        stored = dict(Message.objects.values_list("id", "payload"))
+    assert [json.loads(stored[UUID(r.id)])[0] for r in results] == [[word] for word in words]

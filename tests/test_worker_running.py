@@ -49,6 +49,14 @@ def notes() -> list[str]:
     return list(Note.objects.order_by("id").values_list("text", flat=True))
 
 
+def test_a_queue_may_have_any_name(worker: WorkerProcess) -> None:
+    names = ["plain", "two words", 'a "quoted", {curly} \\ name', "NULL", "ключ"]
+    results = enqueue_many([(tasks.add, (1, 2), None, {"queue": name}) for name in names])
+    results += [tasks.add.apply_async((1, 2), queue=name) for name in names]
+    assert [result.get(PATIENCE) for result in results] == [3] * 10
+    assert {result.queue for result in results} == set(names)
+
+
 # --- arguments and results -------------------------------------------------------------------
 
 

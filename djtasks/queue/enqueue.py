@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
 from djtasks.conf import conf
 from djtasks.exceptions import DuplicateTaskId
+from djtasks.queue.message import plain_columns
 from djtasks.queue.sql import load
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ INSERT_ONE = load("insert_one")
 INSERT_PLAIN = load("insert_plain")
 INSERT_PLAIN_AND_WAKE = load("insert_plain_and_wake")
 INSERT_MANY = load("insert_many")
+INSERT_MANY_PLAIN = load("insert_many_plain")
 INSERT_PAYLOAD = load("insert_payload")
 WAKE = load("wake")
 
@@ -103,6 +105,8 @@ def insert(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> N
                 cursor.execute(INSERT_PLAIN, message.as_plain_row())
             else:
                 cursor.execute(INSERT_ONE, message.as_row(payload_id))
+        elif all(message.is_plain and not message.is_large for message in messages):
+            cursor.execute(INSERT_MANY_PLAIN, plain_columns(messages))
         else:
             rows = []
             large = []

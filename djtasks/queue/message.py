@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from djtasks.conf import conf
+from djtasks.queue.arrays import numbers, texts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
-
-_name = lru_cache(maxsize=1024)(json.dumps)
-"""The JSON text of a task's or queue's name, of which there are few."""
 
 
 @dataclass(slots=True)
@@ -82,12 +80,6 @@ class NewMessage:
 
         The payload is JSON already and is put in as it is, never encoded twice.
         """
-        if payload_id is None and not extra and self.is_plain:
-            # What nearly every call is: 2 microseconds instead of 9.
-            return (
-                f'{{"id":"{self.id.hex}","payload":{self.payload},"task":{_name(self.task)},'
-                f'"queue":{_name(self.queue)},"rank":{-self.priority}}}'
-            )
         fields: dict[str, Any] = {"task": self.task, "queue": self.queue, **extra}
         if payload_id is not None:
             fields["payload_id"] = str(payload_id)
@@ -123,3 +115,14 @@ class NewMessage:
         if len(payload) > limit:
             return True
         return not payload.isascii() and len(payload.encode()) > limit
+
+
+def plain_columns(messages: Sequence[NewMessage]) -> tuple[str, str, str, str, str]:
+    """The parameters of ``insert_many_plain.sql``."""
+    return (
+        f"{{{','.join([message.id.hex for message in messages])}}}",
+        texts([message.task for message in messages]),
+        texts([message.payload for message in messages]),
+        texts([message.queue for message in messages]),
+        numbers([-message.priority for message in messages]),
+    )

@@ -13,7 +13,8 @@ from psycopg.pq import Format
 from psycopg.waiting import Ready, Wait
 
 from djtasks.conf import conf
-from djtasks.queue.claim import CLAIM, array, deliveries
+from djtasks.queue.arrays import numbers, texts
+from djtasks.queue.claim import CLAIM, deliveries
 from djtasks.queue.connect import is_pooled, parameters
 from djtasks.queue.finish import TELL_WAITERS
 from djtasks.queue.sql import load
@@ -144,9 +145,13 @@ class Turn:
 
     def claim_of(self, worker_id: int) -> dict[str, Any]:
         """The parameters of the claim."""
-        lists = {name: array(values) for name, values in self.claim.items()}
+        claim = self.claim
         return {
-            **lists,
+            # psycopg's own conversion of these lists takes 0.1 ms of an idle worker's answer.
+            "queues": texts(claim["queues"]),
+            "ranks": numbers(claim["ranks"]),
+            "seqs": numbers(claim["seqs"]),
+            "unknown": texts(claim["unknown"]),
             "worker": worker_id,
             "limit": self.limit,
             "unknown_timeout": conf.UNKNOWN_TASK_TIMEOUT,
