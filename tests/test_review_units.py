@@ -207,7 +207,7 @@ def outdated(live: None) -> Iterator[tuple[psycopg.Connection[Any], list[Any]]]:
                 "SELECT gen_random_uuid(), 't', 'q', '[[],{}]' FROM generate_series(1, 5000)"
             )
             ours.execute("VACUUM (ANALYZE, TRUNCATE false) djtasks_message")
-        for name, value in session._PLANNER:
+        for name, value in session.PLANNER:
             ours.execute("SELECT set_config(%s, %s, false)", (name, value))
         claim = {
             "worker": 7,

@@ -253,7 +253,7 @@ def drop_connections_of(pid: int) -> None:
     worker = Worker.objects.get(pid=pid)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name IN "
-            "(%s, %s)",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name IN (%s, %s)",
             [f"djtasks {worker.hostname}"[:63], f"djtasks keeper {worker.hostname}"[:63]],
         )

@@ -26,7 +26,7 @@ from djtasks.queue.connect import parameters
 from djtasks.queue.sql import load
 from djtasks.registry import registry
 from djtasks.worker.losses import acknowledgement
-from djtasks.worker.session import CONNECT_TIMEOUT, LOCK_CLASS, RawUUID
+from djtasks.worker.session import CONNECT_TIMEOUT, LOCK_CLASS, PLANNER, RawUUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -288,7 +288,10 @@ class Keeper(threading.Thread):
         age = _result_age()
         ends = time.monotonic() + PRUNE_SECONDS
         while age and time.monotonic() < ends and not self._stop_asked.is_set():
-            row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
+            with connection.transaction():
+                for name, value in PLANNER:
+                    connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+                row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
             if row is None or row[0] < PRUNE_BATCH:
                 return
         # There is more: go on at the next tick, after the heartbeat.

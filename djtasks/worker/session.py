@@ -48,7 +48,7 @@ WAKE = load("wake")
 WANT_WORK = load("want_work")
 RELEASE_STRAYS = load("release_strays")
 
-_PLANNER = (
+PLANNER = (
     # Rows are found by index whatever the statistics say, which on a table that is empty one
     # moment and holds a million rows the next are always out of date.
     ("enable_seqscan", "off"),
@@ -218,7 +218,7 @@ class Session:
 
     @staticmethod
     async def _prepare(connection: psycopg.AsyncConnection[Any]) -> None:
-        for name, value in _PLANNER:
+        for name, value in PLANNER:
             await connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         await connection.execute(
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED"
@@ -306,7 +306,7 @@ class Session:
 
             if self.pooled:
                 await send("BEGIN ISOLATION LEVEL READ COMMITTED")
-                for name, value in _PLANNER:
+                for name, value in PLANNER:
                     await send(f"SET LOCAL {name} = '{value}'")
             for statement, params, expected in batch.statements(self.hostname):
                 cursor = await send(statement, params)

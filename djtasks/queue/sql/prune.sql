@@ -1,5 +1,7 @@
 -- Delete a small batch of results that have expired, with their large arguments.
--- Plan: Limit > Index Scan using djtasks_taskresult_done.
+-- Plan: Limit > Index Scan using djtasks_taskresult_done, then Index Scans using the primary keys.
+-- `= ANY (ARRAY[...])` as in finish.sql: with the statistics of an empty table `=` read all results
+-- for each batch, which held up the heartbeat.
 WITH old AS (
     SELECT id
     FROM djtasks_taskresult
@@ -9,11 +11,14 @@ WITH old AS (
     FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM djtasks_taskresult r USING old
-    WHERE r.id = old.id
+    WHERE r.id = ANY (ARRAY[old.id])
     RETURNING r.id, r.payload_id
 ), dropped AS (
     DELETE FROM djtasks_payload p USING gone
-    WHERE p.id = gone.payload_id
-      AND NOT EXISTS (SELECT FROM djtasks_message m WHERE m.payload_id = p.id AND m.id = gone.id)
+    WHERE p.id = ANY (ARRAY[gone.payload_id])
+      AND NOT EXISTS (
+          SELECT FROM djtasks_message m
+          WHERE m.id = ANY (ARRAY[gone.id]) AND m.payload_id = p.id
+      )
 )
 SELECT count(*) FROM gone
