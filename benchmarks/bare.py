@@ -97,7 +97,8 @@ def empty(connection: Connection, *, backlog: bool = False) -> None:
         connection.execute("VACUUM (ANALYZE) djtasks_message")
     else:
         connection.execute(
-            "TRUNCATE djtasks_message, djtasks_taskresult, bare_message, bare_taskresult"
+            "TRUNCATE djtasks_message, djtasks_taskresult, djtasks_join, djtasks_input,"
+            " bare_message, bare_taskresult"
         )
     try:
         connection.execute("CHECKPOINT")

@@ -33,8 +33,8 @@ def drain(plan: Plan) -> Report:
 
         def ours() -> float:
             bare.empty(connection)
-            _drain(connection, worker, count)
-            return _rate(connection, count)
+            enqueue_and_drain(connection, worker, count)
+            return rate_of_ended(connection, count)
 
         def loop() -> float:
             bare.empty(connection)
@@ -43,7 +43,7 @@ def drain(plan: Plan) -> Report:
             return rate(count, lambda: bare.drain(connection))
 
         # A first small one: the children have never run anything before.
-        _drain(connection, worker, max(1, count // 10))
+        enqueue_and_drain(connection, worker, max(1, count // 10))
         ours_values, bare_values = alternate(plan.rounds, ours, loop)
         bare.empty(connection)
     report = Report()
@@ -63,7 +63,7 @@ def backlog(plan: Plan) -> Report:
         bare.fill(connection, "djtasks_message", count, rank=-1)
         with Worker(f"--max-tasks={count}", database=database, wait=False) as worker:
             worker.wait(TIMEOUT)
-        return _rate(connection, count)
+        return rate_of_ended(connection, count)
 
     with bare.connect() as shallow, bare.connect("deep") as deep:
         bare.fill(deep, "djtasks_message", behind)
@@ -93,8 +93,8 @@ def old_snapshot(plan: Plan) -> Report:
             with bare.connect() as holder:
                 holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
                 holder.execute("SELECT pg_current_snapshot()")
-                _drain(connection, worker, count)
-                _rate(connection, count)
+                enqueue_and_drain(connection, worker, count)
+                rate_of_ended(connection, count)
                 fast, slow = _tenths(connection, count)
                 holder.execute("ROLLBACK")
             first.append(fast)
@@ -107,14 +107,15 @@ def old_snapshot(plan: Plan) -> Report:
     return report
 
 
-def _drain(connection: bare.Connection, worker: Worker, count: int) -> None:
+def enqueue_and_drain(connection: bare.Connection, worker: Worker, count: int) -> None:
     """Enqueue tasks in one transaction, and wait until all of them are done."""
     with transaction.atomic():
         results = enqueue_many((noop, (number,)) for number in range(count))
-    _wait(connection, worker, results[-1].id)
+    wait_for_all(connection, worker, results[-1].id)
 
 
-def _wait(connection: bare.Connection, worker: Worker, last: str) -> None:
+def wait_for_all(connection: bare.Connection, worker: Worker, last: str) -> None:
+    """Wait until the task with the id ``last`` has ended, and until no message is left."""
     # Looked for by key, so that waiting costs the server next to nothing.
     deadline = time.monotonic() + TIMEOUT
     statement = "SELECT 1 FROM djtasks_taskresult WHERE id = %s"
@@ -130,7 +131,11 @@ def _wait(connection: bare.Connection, worker: Worker, last: str) -> None:
         time.sleep(0.02)
 
 
-def _rate(connection: bare.Connection, count: int) -> float:
+def rate_of_ended(connection: bare.Connection, count: int) -> float:
+    """Tasks a second, from the first start to the last end of all that are stored.
+
+    Raises :class:`BenchmarkError` unless ``count`` tasks succeeded.
+    """
     row: Any = connection.execute(
         "SELECT count(*) FILTER (WHERE state = 'SUCCESS'),"
         " extract(epoch FROM max(date_done) - min(started_at))::float8 FROM djtasks_taskresult"

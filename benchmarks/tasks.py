@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sized
+from pathlib import Path
 
 from djtasks import shared_task
 
 
 @shared_task
-def noop(number: int) -> None:
+def noop(number: object) -> None:
     """Do nothing."""
 
 
@@ -16,3 +18,17 @@ def noop(number: int) -> None:
 def arrive(sent: float) -> float:
     """Return how many seconds ago ``sent``, a time of this machine's clock, was."""
     return time.time() - sent
+
+
+@shared_task
+def tick(before: float | None = None) -> float:
+    """Return the time of this machine's clock."""
+    return time.time()
+
+
+@shared_task
+def gather(results: Sized, path: str) -> int:
+    """Return how many results there are, and leave a line in a file for this run."""
+    with Path(path).open("a") as file:
+        file.write(f"{len(results)}\n")
+    return len(results)

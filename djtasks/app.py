@@ -17,9 +17,10 @@ from djtasks.conf import Conf, conf
 from djtasks.current import get_current_task, get_current_worker_task
 from djtasks.declare import Declare, DeclareBound, checked_options, decorator, gen_task_name
 from djtasks.exceptions import AlwaysEagerIgnored
-from djtasks.options import CALL_OPTIONS, unknown_call_option
+from djtasks.options import unknown_call_option, unknown_name
 from djtasks.registry import TaskRegistry, adopt, adopt_awaiting, registry
 from djtasks.result import AsyncResult as Result
+from djtasks.result_set import GroupResult, ResultSet
 from djtasks.task import CoroutineTask
 from djtasks.task import Task as BaseTask
 
@@ -36,6 +37,8 @@ class App:
 
     Task = BaseTask
     AsyncResult = Result
+    ResultSet = ResultSet
+    GroupResult = GroupResult
     Signature = Sig
 
     def __init__(self) -> None:
@@ -121,9 +124,8 @@ class App:
         Takes the options of :meth:`Task.apply_async`; those of a known task are defaults. The
         arguments are not checked against its signature. ``TASK_ALWAYS_EAGER`` does not apply.
         """
-        unknown = [option for option in options if option not in CALL_OPTIONS]
-        if unknown:
-            raise unknown_call_option(f"send_task({name!r})", unknown[0])
+        if (unknown := unknown_name(options)) is not None:
+            raise unknown_call_option(f"send_task({name!r})", unknown)
         if not name or "\x00" in name:
             raise ValueError(f"send_task() needs the name of a task, not {name!r}.")
         args = () if args is None else args

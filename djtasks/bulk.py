@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from djtasks import calling
 from djtasks.calling import Defaults
 from djtasks.canvas.signature import Signature
 from djtasks.conf import conf
 from djtasks.eager import apply_instead
-from djtasks.options import CALL_OPTIONS, unknown_call_option
+from djtasks.options import unknown_call_option, unknown_name
 from djtasks.queue.enqueue import enqueue
 from djtasks.registry import registry
 from djtasks.routing import routes_by_name
@@ -38,11 +38,11 @@ Call = (
 def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
     """Enqueue many calls, and return their results in the same order.
 
-    Each call is a signature, or a tuple of a task (or its name) and its args, optionally followed
-    by its kwargs and a mapping of the options of ``apply_async``. They are read and written a
-    thousand at a time, so an iterator of any length is never in memory as a whole (its results
-    are, at some 150 bytes each). Calls with ``enqueue="on_commit"`` are written after the others
-    of their thousand, when the transaction commits.
+    Each call is a signature, that of a workflow too, or a tuple of a task (or its name) and its
+    args, optionally followed by its kwargs and a mapping of the options of ``apply_async``. They
+    are read and written a thousand at a time, so an iterator of any length is never in memory as a
+    whole (its results are, at some 150 bytes each). Calls with ``enqueue="on_commit"`` are written
+    after the others of their thousand, when the transaction commits.
 
     Everything that is checked for a single call is checked here, and raises the same. What was
     written before an error stays, unless the caller's transaction is rolled back: put the call
@@ -55,6 +55,12 @@ def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
     known: dict[str, Defaults] = {}
     gathered = 0
     for call in calls:
+        if _is_workflow(call):
+            # What came before stays before.
+            _write(batches)
+            gathered = 0
+            results.append(call.apply_async(add_to_parent=False))
+            continue
         name, task, args, kwargs, options = _parts(call)
         defaults = known.get(name)
         if defaults is None or defaults.task is not task:
@@ -97,7 +103,7 @@ def _parts(call: Any) -> tuple[str, Task[..., Any] | None, Any, Any, Mapping[str
     options: Mapping[str, Any] | None = None
     if isinstance(call, Signature):
         target: Any = call.task
-        args, kwargs, options = call.args, call.kwargs, call.options
+        args, kwargs, options = call._merge()
     elif isinstance(call, (tuple, list)) and 1 <= len(call) <= 4:
         target, *rest = call
         if rest:
@@ -120,8 +126,7 @@ def _parts(call: Any) -> tuple[str, Task[..., Any] | None, Any, Any, Mapping[str
         raise TypeError(f"enqueue_many(): {target!r} is neither a task nor the name of one.")
     if not options:
         return name, task, args, kwargs, calling.NO_OPTIONS
-    if not CALL_OPTIONS.issuperset(options):
-        unknown = next(option for option in options if option not in CALL_OPTIONS)
+    if (unknown := unknown_name(options)) is not None:
         raise unknown_call_option(f"enqueue_many(), in a call of {name},", unknown)
     return name, task, args, kwargs, options
 
@@ -141,7 +146,14 @@ def _checked(defaults: Defaults, args: Any, kwargs: Any) -> tuple[Any, Any]:
     return args, kwargs
 
 
+def _is_workflow(call: Call) -> TypeGuard[Signature[Any]]:
+    """Whether a call is that of several tasks: a chain, a group, a chord or chunks."""
+    return isinstance(call, Signature) and type(call).apply_async is not Signature.apply_async
+
+
 def _one_by_one(call: Call) -> AsyncResult[Any]:
+    if _is_workflow(call):
+        return call.apply_async(add_to_parent=False)
     name, task, args, kwargs, options = _parts(call)
     args, kwargs = _checked(Defaults(name, task, args, kwargs, options), args, kwargs)
     if conf.TASK_ALWAYS_EAGER and task is not None:

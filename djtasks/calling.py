@@ -136,13 +136,13 @@ def send(
     defaults = Defaults(name, task, args, kwargs, options)
     message = build(defaults, args, kwargs, options)
     if before_task_publish.receivers:
-        _announce(message, args, kwargs, options)
+        announce(message, args, kwargs, options)
     result = handle_of(message, defaults, options)
     if goes_to_queue(name, args, kwargs, options, result):
         enqueue((message,), mode=mode_of(defaults, options))
     add_to_trail(result, options)
     if after_task_publish.receivers:
-        after_task_publish.emit(name, **_envelope(message, args, kwargs, options))
+        after_task_publish.emit(name, **envelope(message, args, kwargs, options))
     return result
 
 
@@ -283,19 +283,19 @@ def _checked_priority(name: str, priority: Any, default: int) -> int:
     return int(priority)
 
 
-def _announce(
+def announce(
     message: NewMessage,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
     """Send ``before_task_publish``, whose receivers may add headers and change arguments."""
-    envelope = _envelope(message, args, kwargs, options)
-    headers = envelope["headers"]
+    sent = envelope(message, args, kwargs, options)
+    headers = sent["headers"]
     standard = frozenset(headers) - frozenset(options.get("headers") or ())
     before_task_publish.emit(
         message.task,
-        **envelope,
+        **sent,
         properties={
             "correlation_id": message.custom_id or str(message.id),
             "priority": message.priority,
@@ -303,14 +303,14 @@ def _announce(
         declare=[],
         retry_policy=None,
     )
-    message.payload = encode_call(*envelope["body"][:2], task=message.task)
+    message.payload = encode_call(*sent["body"][:2], task=message.task)
     custom = {key: value for key, value in headers.items() if key not in standard}
     if custom:
         custom = plain_json(message.task, "headers", custom)
         message.options = {**(message.options or {}), "headers": custom}
 
 
-def _envelope(
+def envelope(
     message: NewMessage,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],

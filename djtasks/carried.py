@@ -42,6 +42,10 @@ def travelling(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     if (group := get("group_id")) is not None:
         found["group"] = str(group)
         found["group_index"] = get("group_index")
+    if stamped := get("stamped_headers"):
+        stamps = {header: options[header] for header in stamped if header in options}
+        found["stamped_headers"] = sorted(str(header) for header in stamped)
+        found["stamps"] = plain_json(name, "stamps", stamps)
     return found
 
 

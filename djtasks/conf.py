@@ -270,6 +270,11 @@ class Conf:
         ),
         "Attributes set on tasks from outside, by task name.",
     )
+    TASK_ALLOW_ERROR_CB_ON_CHORD_HEADER = Setting(
+        False,
+        kinds.boolean(),
+        "Whether an errback of a chord is one of its header's tasks too, not only of its body.",
+    )
     TASK_ALWAYS_EAGER = Setting(
         False, kinds.boolean(), "Whether calls run at once in the caller's process. For tests."
     )

@@ -17,7 +17,7 @@ from djtasks.execution.request import HOSTNAME, Context, current_frame
 from djtasks.execution.retry import RetryPlan
 from djtasks.ids import new_id, to_uuid
 from djtasks.joining import assert_will_not_block, denied_join_result
-from djtasks.options import CALL_OPTIONS, unknown_call_option
+from djtasks.options import CALL_OPTIONS, unknown_call_option, unknown_name
 from djtasks.queue.enqueue import enqueue
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.state import store_state
@@ -36,6 +36,8 @@ class EagerResult(AsyncResult[R]):
     """The result of a task that ran in this process. Nothing is read from the database."""
 
     __slots__ = ("_result", "_state", "_traceback")
+
+    _is_stored = False
 
     def __init__(
         self,
@@ -150,6 +152,15 @@ class EagerResult(AsyncResult[R]):
         """Take over what another result has."""
         self._state, self._result, self._traceback = other._state, other._result, other._traceback
 
+    def _end(self) -> str | None:
+        return None if self._state == states.PENDING else self._state
+
+    def _is_settled(self) -> bool:
+        return True
+
+    def _settled(self, propagate: bool) -> Any:
+        return self.get(propagate=propagate, disable_sync_subtasks=False)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.id, self._result, self._state, self._traceback, self._name)
 
@@ -171,9 +182,8 @@ def apply(
     ``options`` are those of a call; times and routes do not count. With ``throw`` (default:
     ``TASK_EAGER_PROPAGATES``) a failure is raised instead.
     """
-    unknown = [name for name in options if name not in _APPLY_OPTIONS]
-    if unknown:
-        raise unknown_call_option(f"{task.name}.apply()", unknown[0])
+    if (unknown := unknown_name(options, _APPLY_OPTIONS)) is not None:
+        raise unknown_call_option(f"{task.name}.apply()", unknown)
     if throw is None:
         throw = conf.TASK_EAGER_PROPAGATES
     options = {name: value for name, value in options.items() if value is not None}
@@ -259,6 +269,7 @@ def _request(
         shadow=options.get("shadow"),
         group=options.get("group_id"),
         group_index=options.get("group_index"),
+        **_stamps(options),
         argsrepr=options.get("argsrepr"),
         kwargsrepr=options.get("kwargsrepr"),
         logfile=options.get("logfile"),
@@ -270,6 +281,14 @@ def _request(
             "priority": options.get("priority"),
         },
     )
+
+
+def _stamps(options: Mapping[str, Any]) -> dict[str, Any]:
+    names = options.get("stamped_headers")
+    if not names:
+        return {}
+    stamps = {name: options[name] for name in names if name in options}
+    return {"stamped_headers": list(names), "stamps": stamps}
 
 
 def _plan_of(outcome: Outcome) -> RetryPlan | None:

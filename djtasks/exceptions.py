@@ -146,6 +146,10 @@ class Ignore(TaskPredicate):
     """The task ends here and no state is stored for it: it has stored its own, or wants none."""
 
 
+class Replaced(Ignore):
+    """Another signature has taken the task's place; raised by ``Task.replace()``."""
+
+
 class Reject(TaskPredicate):
     """The task refuses its message.
 

@@ -9,13 +9,11 @@ from djtasks import states
 from djtasks.codec import decode_call, decode_exception, decode_result
 from djtasks.exceptions import DecodeError
 from djtasks.ids import to_uuid
-from djtasks.queue.state import read_state
+from djtasks.queue.state import Ended, TaskState, read_state
 
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
-
-    from djtasks.queue.state import TaskState
 
 R = TypeVar("R")
 
@@ -31,6 +29,9 @@ class Handle(Generic[R]):
 
     __slots__ = ("__weakref__", "_cache", "_id", "_key", "_name", "ignored", "parent")
 
+    _is_stored = True
+    """Whether the database is asked what became of it."""
+
     def __init__(
         self,
         id: str | UUID,
@@ -45,7 +46,7 @@ class Handle(Generic[R]):
         self._key = key
         self._id = text
         self._name = task_name
-        self._cache: TaskState | None = None
+        self._cache: TaskState | Ended | str | None = None
         self.parent = parent
         self.ignored = False
 
@@ -83,7 +84,7 @@ class Handle(Generic[R]):
     @property
     def state(self) -> str:
         """Its state; PENDING also for an id that nobody knows."""
-        return self._read().state
+        return self._end() or self._read().state
 
     status = state
 
@@ -93,15 +94,15 @@ class Handle(Generic[R]):
 
         For a custom state its meta data; for STARTED the process and host; else None.
         """
-        return value_of(self._read())
+        return value_of(self._told())
 
     info = result
 
     @property
     def traceback(self) -> str | None:
         """The traceback of a failure or retry, as text."""
-        known = self._read()
-        return known.traceback if known.is_current else None
+        known = self._told()
+        return known.traceback if isinstance(known, Ended) or known.is_current else None
 
     @property
     def date_done(self) -> datetime | None:
@@ -183,18 +184,34 @@ class Handle(Generic[R]):
 
     # How it finds out
 
-    def _read(self) -> TaskState:
+    def _end(self) -> str | None:
+        """The state in which it is known to have ended. Nothing is read."""
         known = self._cache
-        if known is None:
-            known = read_state([self._key])[self._key]
-            if known.state in states.READY_STATES:
-                self._cache = known
-        return known
+        return known if known is None or isinstance(known, str) else known.state
+
+    def _told(self) -> TaskState | Ended:
+        """Its state and its result: what was read of many at once, or all of it."""
+        known = self._cache
+        return known if isinstance(known, Ended) else self._read()
+
+    def _read(self) -> TaskState:
+        """All that is known of it."""
+        known = self._cache
+        if isinstance(known, TaskState):
+            return known
+        read = read_state([self._key])[self._key]
+        if read.state in states.READY_STATES:
+            self._cache = read
+        elif isinstance(known, str):
+            # It had ended, and its result was deleted before it was read.
+            self._cache = None
+        return read
 
 
-def value_of(known: TaskState) -> Any:
+def value_of(known: TaskState | Ended) -> Any:
+    """The result, as :attr:`Handle.result` gives it."""
     state = known.state
-    if not known.is_current:
+    if isinstance(known, TaskState) and not known.is_current:
         if state == states.STARTED:
             return {"pid": known.worker_pid, "hostname": known.worker}
         return None

@@ -106,6 +106,38 @@ class Message(models.Model):
     )
     root_id = models.UUIDField(_("root task"), null=True, blank=True)
     parent_id = models.UUIDField(_("parent task"), null=True, blank=True)
+    after = models.UUIDField(
+        _("after"),
+        null=True,
+        blank=True,
+        help_text=_("The join whose results it waits for, or waited for."),
+    )
+    feeds = models.UUIDField(
+        _("feeds"), null=True, blank=True, help_text=_("The join that its end is counted for.")
+    )
+    position = models.IntegerField(
+        _("position"),
+        null=True,
+        blank=True,
+        help_text=_("Its place among the results of its join; empty if alone."),
+    )
+    immutable = models.BooleanField(
+        _("immutable"),
+        null=True,
+        help_text=_("Whether what it waits for is kept out of its arguments."),
+    )
+    countdown = models.FloatField(
+        _("countdown"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds from the end of what it waits for until it is due."),
+    )
+    lifetime = models.FloatField(
+        _("lifetime"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds from the end of what it waits for until it expires."),
+    )
 
     class Meta:
         verbose_name = _("queued task")
@@ -120,6 +152,16 @@ class Message(models.Model):
                 fields=["eta"],
                 name="djtasks_message_due",
                 condition=models.Q(state=MessageState.SCHEDULED),
+            ),
+            models.Index(
+                fields=["after"],
+                name="djtasks_message_after",
+                condition=models.Q(state=MessageState.WAITING),
+            ),
+            models.Index(
+                fields=["root_id"],
+                name="djtasks_message_root",
+                condition=models.Q(root_id__isnull=False),
             ),
         ]
 
@@ -144,6 +186,71 @@ class Payload(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Join(models.Model):
+    """Where results come together: the messages after it wait until it has all of them.
+
+    The last result takes the row away. A join of one result, a step of a chain, needs no row.
+    """
+
+    id = models.UUIDField(_("id"), primary_key=True, default=new_id, editable=False)
+    root_id = models.UUIDField(_("root task"), null=True, blank=True)
+    size = models.IntegerField(_("size"), help_text=_("How many results it gathers."))
+    missing = models.IntegerField(_("missing"), help_text=_("How many of them it does not have."))
+    is_group = models.BooleanField(
+        _("before a group"),
+        db_default=False,
+        help_text=_("Whether a group waits for it, which gets the original error."),
+    )
+
+    after = models.UUIDField(
+        _("after"),
+        null=True,
+        blank=True,
+        help_text=_("The join that everything which feeds it waits for."),
+    )
+
+    class Meta:
+        verbose_name = _("join")
+        verbose_name_plural = _("joins")
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Input(models.Model):
+    """A result that a join has and keeps until it has all."""
+
+    pk = models.CompositePrimaryKey("join_id", "position")
+    join_id = models.UUIDField(_("join"))
+    position = models.IntegerField(_("position"))
+    result = models.TextField(_("result"), help_text=_("As JSON."))
+
+    class Meta:
+        verbose_name = _("input of a join")
+        verbose_name_plural = _("inputs of joins")
+
+    def __str__(self) -> str:
+        return f"{self.join_id} {self.position}"
+
+
+class SavedGroup(models.Model):
+    """The results of a group, as ``GroupResult.save()`` keeps them."""
+
+    id = models.UUIDField(_("id"), primary_key=True, editable=False)
+    custom_id = models.TextField(_("custom id"), null=True, blank=True)
+    results = models.TextField(
+        _("results"), help_text=_("What result_from_tuple() makes a group's result from, as JSON.")
+    )
+    saved_at = models.DateTimeField(_("saved at"), db_default=Now(), db_index=True)
+
+    class Meta:
+        verbose_name = _("saved group")
+        verbose_name_plural = _("saved groups")
+
+    def __str__(self) -> str:
+        return self.custom_id or str(self.id)
 
 
 class TaskResult(models.Model):
@@ -178,6 +285,18 @@ class TaskResult(models.Model):
     runtime = models.FloatField(_("run time"), null=True, blank=True, help_text=_("In seconds."))
     root_id = models.UUIDField(_("root task"), null=True, blank=True)
     parent_id = models.UUIDField(_("parent task"), null=True, blank=True)
+    after = models.UUIDField(
+        _("after"), null=True, blank=True, help_text=_("The join whose results it was given.")
+    )
+    feeds = models.UUIDField(
+        _("feeds"), null=True, blank=True, help_text=_("The join that its end was counted for.")
+    )
+    position = models.IntegerField(
+        _("position"),
+        null=True,
+        blank=True,
+        help_text=_("Its place among the results of its join; empty if alone."),
+    )
     children = models.TextField(
         _("children"), null=True, blank=True, help_text=_("Results of calls made by the task.")
     )
@@ -187,6 +306,11 @@ class TaskResult(models.Model):
         verbose_name_plural = _("task results")
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["date_done"], name="djtasks_taskresult_done"),
+            models.Index(
+                fields=["root_id"],
+                name="djtasks_taskresult_root",
+                condition=models.Q(root_id__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:

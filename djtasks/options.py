@@ -41,6 +41,7 @@ class CallOptions(TypedDict, total=False):
     parent_id: str | None
     group_id: str | None
     group_index: int | None
+    stamped_headers: Sequence[str] | None
     # Accepted and ignored: see IGNORED_CALL_OPTIONS.
     exchange: Any
     exchange_type: Any
@@ -307,6 +308,14 @@ def check_unknown_task_option(task: str, name: str, task_attributes: frozenset[s
             f"Task {task}: the option {name!r} would hide the method or attribute of that name "
             f"which every task has. Choose another name."
         )
+
+
+def unknown_name(options: Mapping[str, Any], known: frozenset[str] = CALL_OPTIONS) -> str | None:
+    """The first name among the options of a call that is neither an option nor a stamp's."""
+    if known.issuperset(options):
+        return None
+    stamps = options.get("stamped_headers") or ()
+    return next((name for name in options if name not in known and name not in stamps), None)
 
 
 def unknown_call_option(where: str, name: str) -> TypeError:

@@ -6,30 +6,53 @@ own rows, so that name, arguments, worker, retries and queue are always known.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeVar, cast
-from uuid import UUID
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from asgiref.sync import sync_to_async
-from django.db import connections
 
 from djtasks import states
 from djtasks.codec import register_type
 from djtasks.exceptions import ImproperlyConfigured, IncompleteStream, TimeoutError
 from djtasks.handle import Handle, value_of
-from djtasks.joining import assert_will_not_block
+from djtasks.joining import allow_join_result, assert_will_not_block, denied_join_result
+from djtasks.lookout import Lookout, Steps, await_, learn, wait
 from djtasks.queue import state as queue_state
-from djtasks.queue.enqueue import Deferred
-from djtasks.queue.wait import Waiting
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from djtasks.eager import EagerResult
+    from djtasks.result_set import GroupResult, ResultSet
+
+__all__ = [
+    "AsyncResult",
+    "EagerResult",
+    "GroupResult",
+    "ResultSet",
+    "allow_join_result",
+    "assert_will_not_block",
+    "denied_join_result",
+    "result_from_tuple",
+]
 
 R = TypeVar("R")
 
-LONGEST_PAUSE = 5.0
-"""Seconds between two looks at a state although nothing has woken the wait: a safety net."""
+_ELSEWHERE = {
+    "EagerResult": "djtasks.eager",
+    "GroupResult": "djtasks.result_set",
+    "ResultSet": "djtasks.result_set",
+}
+"""What Celery has in this module as well: found here too, but made of what is here."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ELSEWHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_ELSEWHERE[name]), name)
 
 
 class AsyncResult(Handle[R]):
@@ -38,13 +61,32 @@ class AsyncResult(Handle[R]):
     __slots__ = ()
 
     TimeoutError = TimeoutError
-    parent: AsyncResult[Any] | None
+    parent: Any
+    """What came before it: a result, the result of a group, or None."""
 
     @property
-    def children(self) -> list[AsyncResult[Any]] | None:
-        """The results of the calls that the task made, or None if there is nothing stored."""
-        children = self._read().children
-        return None if children is None else [result_from_tuple(c) for c in json.loads(children)]
+    def children(self) -> list[Any] | None:
+        """The results of the calls that the task made, and of what follows it in a chain.
+
+        None if there is nothing stored.
+        """
+        known = self._told()
+        told = known.children
+        if told is None and not self._is_stored:
+            return None
+        children: list[Any] = [result_from_tuple(c) for c in json.loads(told or "[]")]
+        following = queue_state.following(self._key) if known.is_followed else []
+        handles = [AsyncResult[Any](custom_id or id) for id, custom_id, _ in following]
+        if len(handles) > 1:
+            children.append(GroupResult(following[0][2], handles))
+        else:
+            children += handles
+        return children or (None if told is None else children)
+
+    @property
+    def supports_native_join(self) -> bool:
+        """True: sets of results are waited for together."""
+        return True
 
     # Waiting for it
 
@@ -78,17 +120,12 @@ class AsyncResult(Handle[R]):
             return cast(R, None)
         if disable_sync_subtasks:
             assert_will_not_block()
-        if on_message is not None:
-            raise ImproperlyConfigured("get(on_message=) needs a broker; use on_interval instead.")
-        follow = follow_parents and propagate
-        if not self._is_over(follow):
-            deadline = None if timeout is None else time.monotonic() + timeout
-            with Waiting(self._awaited(follow)) as waiting:
-                while not self._is_over(follow):
-                    self._check_visible(waiting)
-                    waiting.pause(self._pause(deadline, interval if on_interval else None))
-                    if on_interval is not None:
-                        on_interval()
+        refuse_on_message(on_message)
+        parents = self._leaves_before() if follow_parents and propagate else []
+        lookout = Lookout(
+            (self,), parents, timeout=timeout, interval=interval, on_interval=on_interval
+        )
+        wait(self._until_ended(parents), lookout)
         return cast(R, self.maybe_throw(propagate=propagate, callback=callback))
 
     def wait(self, *args: Any, **kwargs: Any) -> R:
@@ -107,19 +144,8 @@ class AsyncResult(Handle[R]):
             return cast(R, None)
         if disable_sync_subtasks:
             assert_will_not_block()
-        follow = follow_parents and propagate
-        is_over = sync_to_async(self._is_over)
-        if not await is_over(follow):
-            deadline = None if timeout is None else time.monotonic() + timeout
-            waiting = await asyncio.to_thread(Waiting(self._awaited(follow)).__enter__)
-            try:
-                while not await is_over(follow):
-                    await sync_to_async(self._check_visible)(waiting)
-                    await asyncio.to_thread(waiting.pause, self._pause(deadline, 1.0))
-            finally:
-                # In a thread and not awaited: a cancelled caller leaves a pause running there,
-                # which holds the connection for up to a second more.
-                asyncio.get_running_loop().run_in_executor(None, waiting.__exit__, None, None, None)
+        parents = self._leaves_before() if follow_parents and propagate else []
+        await await_(self._until_ended(parents), Lookout((self,), parents, timeout=timeout))
         return cast(R, await sync_to_async(self.maybe_throw)(propagate=propagate))
 
     async def aready(self) -> bool:
@@ -128,7 +154,7 @@ class AsyncResult(Handle[R]):
 
     async def astate(self) -> str:
         """:attr:`state` for asynchronous code."""
-        return (await sync_to_async(self._read)()).state
+        return await sync_to_async(lambda: self.state)()
 
     async def aresult(self) -> Any:
         """:attr:`result` for asynchronous code."""
@@ -142,7 +168,7 @@ class AsyncResult(Handle[R]):
         self, propagate: bool = True, callback: Callable[[str, Any], object] | None = None
     ) -> Any:
         """The result as far as it is known; raises it if the task failed or was revoked."""
-        known = self._read()
+        known = self._told()
         value = value_of(known)
         if propagate and known.state in states.PROPAGATE_STATES:
             self._throw(value)
@@ -154,43 +180,57 @@ class AsyncResult(Handle[R]):
 
     def forget(self) -> None:
         """Delete the stored result, and those of its parents. What is queued stays queued."""
-        keys = []
-        node: AsyncResult[Any] | None = self
-        while node is not None:
-            node._cache = None
-            keys.append(node._key)
-            node = node.parent
-        queue_state.forget(keys)
+        forget(self._forgettable())
+
+    def revoke(
+        self,
+        connection: object = None,
+        terminate: bool = False,
+        signal: str | None = None,
+        wait: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Take the task from the queue, unless it runs or has ended.
+
+        ``connection``, ``wait`` and ``timeout`` are taken for Celery's sake: the task is revoked
+        when this returns. Raises :class:`NotImplementedError` for ``terminate``.
+        """
+        revoke([self], terminate=terminate)
 
     # The tree of results
 
     def as_tuple(self) -> tuple[tuple[str, Any], None]:
         """``((id, parent), None)``: what :func:`result_from_tuple` makes a handle from."""
-        return (self.id, None if self.parent is None else self.parent.as_tuple()), None
+        before = None
+        for node in reversed(self._parents()):
+            before = node._as_tuple(before)
+        return self._as_tuple(before)
+
+    def _as_tuple(self, parent: Any) -> tuple[tuple[str, Any], None]:
+        return (self.id, parent), None
 
     def as_list(self) -> list[str]:
         """The id, and those of the parents."""
-        return [self.id, *([] if self.parent is None else self.parent.as_list())]
+        return [self.id, *(str(node) for node in self._parents())]
 
-    def iterdeps(
-        self, intermediate: bool = False
-    ) -> Iterator[tuple[AsyncResult[Any] | None, AsyncResult[Any]]]:
+    def iterdeps(self, intermediate: bool = False) -> Iterator[tuple[Any, Any]]:
         """Walk the tree of calls: pairs of a parent and its child, breadth first.
 
-        Raises :class:`IncompleteStream` at a task that has not ended, unless ``intermediate``.
+        They are handles and groups of them. Raises :class:`IncompleteStream` at one that has not
+        ended, unless ``intermediate``.
         """
-        queue: deque[tuple[AsyncResult[Any] | None, AsyncResult[Any]]] = deque([(None, self)])
+        queue: deque[tuple[Any, Any]] = deque([(None, self)])
         while queue:
             parent, node = queue.popleft()
             yield parent, node
             if node.ready():
-                queue.extend((node, child) for child in node.children or [])
+                children = node.children or []
+                learn((leaf for child in children for leaf in child._leaves()), values=True)
+                queue.extend((node, child) for child in children)
             elif not intermediate:
                 raise IncompleteStream(f"{node!r} has not ended.")
 
-    def collect(
-        self, intermediate: bool = False, **kwargs: Any
-    ) -> Iterator[tuple[AsyncResult[Any], Any]]:
+    def collect(self, intermediate: bool = False, **kwargs: Any) -> Iterator[tuple[Any, Any]]:
         """Walk the tree of calls, waiting for each: pairs of a handle and its result."""
         for _, node in self.iterdeps(intermediate=intermediate):
             yield node, node.get(**kwargs)
@@ -204,47 +244,71 @@ class AsyncResult(Handle[R]):
 
     # How it waits
 
-    def _awaited(self, follow_parents: bool) -> list[UUID]:
-        parents = self._parents() if follow_parents else []
-        return [self._key, *[node._key for node in parents]]
-
-    def _parents(self) -> list[AsyncResult[Any]]:
-        found = []
+    def _parents(self) -> list[AsyncResult[Any] | GroupResult]:
+        """What came before it, the nearest first."""
+        found: list[AsyncResult[Any] | GroupResult] = []
         node = self.parent
-        while node is not None:
+        while node:
             found.append(node)
             node = node.parent
         return found
 
-    def _is_over(self, follow_parents: bool) -> bool:
-        """Whether the wait is: the task has ended. Raises the failure of a parent."""
-        if follow_parents:
-            for node in reversed(self._parents()):
-                node.maybe_throw()
-        return self.ready()
+    def _leaves(self) -> Iterator[AsyncResult[Any]]:
+        """The tasks that it stands for: itself."""
+        yield self
 
-    def _pause(self, deadline: float | None, interval: float | None) -> float:
-        longest = LONGEST_PAUSE if interval is None else min(interval, LONGEST_PAUSE)
-        if deadline is None:
-            return longest
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("The operation timed out.")
-        return min(left, longest)
+    def _leaves_before(self) -> list[AsyncResult[Any]]:
+        """The tasks that came before it, the first one first."""
+        if self.parent is None:
+            return []
+        return [leaf for node in reversed(self._parents()) for leaf in node._leaves()]
 
-    def _check_visible(self, waiting: Waiting) -> None:
-        """Refuse to wait for a task that no worker can see before the caller has committed."""
-        for connection in connections.all(initialized_only=True):
-            if connection.in_atomic_block and (
-                _is_deferred(connection, self._key)
-                or (self._read().queued and not waiting.is_visible(self._key))
-            ):
-                raise RuntimeError(
-                    f"Task {self.id} was enqueued in the transaction that is still open on the "
-                    f"database {connection.alias!r}, so no worker can see it and get() would "
-                    f"wait for ever. Call get() after the commit (in a test, after "
-                    f"djtasks.testing.run_tasks())."
-                )
+    def _is_settled(self) -> bool:
+        """Whether its result is here, or none is to come."""
+        return self.ignored or not (self._cache is None or isinstance(self._cache, str))
+
+    def _raise_failure(self) -> None:
+        """Raise the exception of a failure that is known."""
+        if self._end() in states.PROPAGATE_STATES:
+            self.maybe_throw()
+
+    def _until_ended(self, parents: Sequence[AsyncResult[Any]]) -> Steps[None]:
+        """Wait until its result is here. Raises the failure of a parent, unless it failed too."""
+        # What waits in a workflow fails in the commit of its cause, with an exception of its own:
+        # that one is raised, for both are read by the same query.
+        self._raise_first_failure(parents)
+        ours = set(map(id, parents))
+        while not self._is_settled():
+            found = yield
+            self._raise_first_failure(leaf for leaf in found if id(leaf) in ours)
+
+    def _raise_first_failure(self, parents: Iterable[AsyncResult[Any]]) -> None:
+        if self._end() not in states.PROPAGATE_STATES:
+            for leaf in parents:
+                leaf._raise_failure()
+
+    def _settled(self, propagate: bool) -> Any:
+        """The result, which is here."""
+        return None if self.ignored else self.maybe_throw(propagate=propagate)
+
+    def _meta(self) -> dict[str, Any]:
+        """What is known of it, as Celery's backends tell it."""
+        return {
+            "task_id": self.id,
+            "status": self.state,
+            "result": self.result,
+            "traceback": self.traceback,
+            "children": self.children,
+        }
+
+    def _forgettable(self) -> Iterator[AsyncResult[Any]]:
+        """What is forgotten with it: as in Celery, up to the first group before it."""
+        node: AsyncResult[Any] | GroupResult | None = self
+        while isinstance(node, AsyncResult):
+            yield node
+            node = node.parent
+        if node:
+            yield from node._forgettable()
 
     def _throw(self, value: Any) -> NoReturn:
         if isinstance(value, BaseException):
@@ -252,27 +316,63 @@ class AsyncResult(Handle[R]):
         raise Exception(value)
 
 
-def _is_deferred(connection: Any, key: UUID) -> bool:
-    """Whether a task is only inserted when the transaction of this connection commits."""
-    return any(
-        isinstance(callback, Deferred) and any(m.id == key for m in callback.messages)
-        for _, callback, *_ in connection.run_on_commit
-    )
+def refuse_on_message(on_message: object) -> None:
+    """Raise :class:`ImproperlyConfigured` for a callback that a broker would call."""
+    if on_message is not None:
+        raise ImproperlyConfigured("get(on_message=) needs a broker; use on_interval instead.")
 
 
-def result_from_tuple(r: Any, app: object = None) -> AsyncResult[Any]:
-    """The handle that :meth:`AsyncResult.as_tuple` was made from, also after a JSON round trip."""
-    if isinstance(r, AsyncResult):
-        return r
-    node, _ = r
-    id, parent = node if isinstance(node, (list, tuple)) else (node, None)
-    return AsyncResult(id, parent=result_from_tuple(parent) if parent else None)
+def forget(handles: Iterator[AsyncResult[Any]]) -> None:
+    """Delete the results of these tasks."""
+    keys: list[UUID] = []
+    for handle in handles:
+        if handle._is_stored:
+            handle._cache = None
+            keys.append(handle._key)
+    queue_state.forget(keys)
 
 
-def _as_lists(value: Any) -> Any:
-    return [_as_lists(item) for item in value] if isinstance(value, tuple) else value
+def revoke(handles: Sequence[AsyncResult[Any]], *, terminate: bool) -> None:
+    """Take these tasks from the queue."""
+    from djtasks.queue.revoke import revoke as revoke_queued
+
+    if terminate:
+        raise NotImplementedError(
+            "revoke(terminate=True): a task that runs already is not stopped. Give it a "
+            "time_limit, or let it look whether it is still wanted."
+        )
+    revoke_queued([handle._key for handle in handles])
+
+
+def result_from_tuple(r: Any, app: object = None) -> AsyncResult[Any] | GroupResult:
+    """The handle that ``as_tuple()`` was made from, also after a JSON round trip.
+
+    That of a group is a :class:`GroupResult`.
+    """
+    from djtasks.result_set import GroupResult, ResultSet
+
+    chain: list[Any] = []
+    while not isinstance(r, (AsyncResult, ResultSet)):
+        chain.append(r)
+        node, _ = r
+        r = node[1] if isinstance(node, (list, tuple)) else None
+        if not r:
+            break
+    made: Any = r or None
+    for node, members in reversed(chain):
+        id = node[0] if isinstance(node, (list, tuple)) else node
+        if members is None:
+            made = AsyncResult(id, parent=made)
+        else:
+            made = GroupResult(id, [result_from_tuple(one) for one in members], parent=made)
+    return cast("AsyncResult[Any] | GroupResult", made)
+
+
+def as_lists(value: Any) -> Any:
+    """A tuple of tuples as JSON writes it."""
+    return [as_lists(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 # A handle that is passed to a task or returned by one arrives as its tuple, as JSON writes it:
 # result_from_tuple() makes a handle of that.
-register_type(AsyncResult, None, lambda handle: _as_lists(handle.as_tuple()))
+register_type(AsyncResult, None, lambda handle: as_lists(handle.as_tuple()))

@@ -19,6 +19,7 @@ from djtasks.queue.state import store_state
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from djtasks.canvas.signature import Signature
     from djtasks.result import AsyncResult
     from djtasks.task import Task
 
@@ -148,6 +149,32 @@ class Running(Options):
             custom_id=custom_id,
             traceback=kwargs.get("traceback"),
         )
+
+    def replace(self, sig: Signature[Any]) -> Any:
+        """Let another signature take the running task's place, as in Celery.
+
+        It has the task's id, its callbacks and errbacks, and what waits for this task waits for
+        it; of a group that is the list of its results. In a worker this raises :class:`Ignore`,
+        which ends the run; in an eager run it returns the value of ``sig``. So write
+        ``return self.replace(…)``.
+
+        Raises :class:`ImproperlyConfigured` for an empty chain and for a part of a chord.
+        """
+        from djtasks.canvas.replace import replace
+
+        return replace(self.request, sig)
+
+    def add_to_chord(self, sig: Signature[Any], lazy: bool = False) -> AsyncResult[Any]:
+        """Add a member to the chord whose header the running task is in; its result comes last.
+
+        With ``lazy`` it takes the place of the running task instead, as :meth:`replace`. Raises
+        :class:`ValueError` outside of a chord's header.
+        """
+        from djtasks.canvas.replace import add_to_chord, replace
+
+        if lazy:
+            replace(self.request, sig)
+        return cast("AsyncResult[Any]", add_to_chord(self.request, sig))
 
     def _as_task(self) -> Task[..., Any]:
         return cast("Task[..., Any]", self)

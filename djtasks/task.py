@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db.utils import OperationalError
 
 from djtasks import calling
+from djtasks.canvas.items import chunks, xmap, xstarmap
 from djtasks.canvas.signature import Signature, signature
 from djtasks.conf import conf
 from djtasks.eager import EagerResult, apply, apply_instead
@@ -24,7 +25,7 @@ from djtasks.execution.request import (
 )
 from djtasks.handlers import OVERRIDABLE
 from djtasks.header import header_of
-from djtasks.options import CALL_OPTIONS, CallOptions, unknown_call_option
+from djtasks.options import CallOptions, unknown_call_option, unknown_name
 from djtasks.registry import registry
 from djtasks.result import AsyncResult
 from djtasks.running import Running
@@ -161,8 +162,7 @@ class Task(Running, Generic[P, R]):
         ``TASK_ALWAYS_EAGER`` the task runs at once and the result is an :class:`EagerResult`.
         """
         given: dict[str, Any] = cast("dict[str, Any]", options)
-        if given and not CALL_OPTIONS.issuperset(given):
-            unknown = next(name for name in given if name not in CALL_OPTIONS)
+        if given and (unknown := unknown_name(given)) is not None:
             raise unknown_call_option(f"{self.name}.apply_async()", unknown)
         if task_id is not None:
             given["task_id"] = task_id
@@ -274,6 +274,18 @@ class Task(Running, Generic[P, R]):
     def si(self, *args: Any, **kwargs: Any) -> Signature[R]:
         """:meth:`s`, immutable: arguments that are given later are ignored."""
         return self.signature(args, kwargs, immutable=True)
+
+    def map(self, it: Iterable[Any]) -> xmap:
+        """A signature that calls the task with each item, one after the other, in one run."""
+        return xmap(self.s(), it)
+
+    def starmap(self, it: Iterable[Iterable[Any]]) -> xstarmap:
+        """:meth:`map`, but each item has all the arguments of a call."""
+        return xstarmap(self.s(), it)
+
+    def chunks(self, it: Iterable[Iterable[Any]], n: int) -> chunks:
+        """Many calls in runs of ``n`` calls each; ``it`` has the arguments of each call."""
+        return chunks(self.s(), it, n)
 
     def AsyncResult(self, task_id: str, **kwargs: Any) -> AsyncResult[R]:
         """The result of a call of this task, by its id."""

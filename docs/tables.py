@@ -50,6 +50,8 @@ CALL_OPTIONS = {
     "parent_id": "The id of the task that makes the call; known by itself inside a task.",
     "group_id": "An id that tasks of a group share; the task finds it in `self.request.group`.",
     "group_index": "The task's position in that group.",
+    "stamped_headers": "The names of those options of the call that are stamps: see "
+    "`Signature.stamp()`.",
 }
 
 TASK_OPTIONS = {

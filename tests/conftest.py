@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -15,7 +17,9 @@ from django.test.utils import setup_databases, teardown_databases
 from pytest_django import DjangoDbBlocker
 
 from djtasks.queue.wait import close_kept
-from tests.worker_process import Journal, clean_tables
+from testproject.databases import database
+from testproject.embedded import Server
+from tests.worker_process import ROOT, Journal, clean_tables
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
 GRACE = 3.0  # seconds that processes have to end once the last test is over
@@ -123,3 +127,29 @@ def _command(process: psutil.Process) -> str:
         return " ".join(process.cmdline())
     except psutil.Error:
         return "?"
+
+
+@pytest.fixture
+def server(live_database: None) -> Iterator[Server]:
+    """A private server with migrated tables, under the alias ``private``."""
+    with Server(fsync=False) as own:
+        environment = {
+            **os.environ,
+            "DATABASE_URL": own.url,
+            "OTHER_DATABASE_URL": own.url,
+            "DJANGO_SETTINGS_MODULE": "tests.settings_worker",
+        }
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "-v", "0", "--run-syncdb"],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+        )
+        connections.settings["private"] = {
+            **connections.settings["default"],
+            **database(own.url),
+        }
+        yield own
+        connections["private"].close()
+        del connections["private"]
+        del connections.settings["private"]

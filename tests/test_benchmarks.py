@@ -16,7 +16,7 @@ from benchmarks.measure import Figure, Plan, Report, Target, alternate, percenti
 from benchmarks.table import number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-KEYS = "abcdefgh"
+KEYS = "abcdefghijkl"
 
 
 def run(*arguments: str) -> tuple[int, subprocess.CompletedProcess[str]]:
@@ -65,7 +65,7 @@ def test_a_tiny_run_of_all_measures(tmp_path: Path, db: None) -> None:
 
     targets = [t for measure in written["measures"].values() for t in measure["targets"]]
     verdicts = [line for line in done.stdout.splitlines() if "target:" in line]
-    assert len(verdicts) == len(targets) == 10
+    assert len(verdicts) == len(targets) == 16
     for line, target in zip(verdicts, targets, strict=True):
         assert line.endswith("ok" if target["met"] else "MISSED")
 

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
-from djtasks import AsyncResult
-from djtasks.exceptions import TimeoutError
+from djtasks import AsyncResult, GroupResult, ResultSet, enqueue_many
+from djtasks.exceptions import TaskRevokedError, TimeoutError
 from tests.testapp import tasks
 from tests.worker_process import WorkerProcess
 
@@ -137,3 +138,113 @@ def test_a_wait_for_the_commit_of_others_is_no_error() -> None:
     result = tasks.add.delay(3, 4)
     with transaction.atomic(using="other"):
         assert result.get(timeout=30) == 7
+
+
+# --- many at once ----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_thousand_tasks_are_waited_for_together() -> None:
+    results = ResultSet(enqueue_many(tasks.add.s(number, 1) for number in range(1000)))
+    with CaptureQueriesContext(connection) as queries:
+        assert results.get(timeout=60) == list(range(1, 1001))
+    assert len(queries.captured_queries) < 500
+
+
+@pytest.mark.usefixtures("worker")
+def test_many_tasks_are_waited_for_without_notifications_too() -> None:
+    with override_settings(DJTASKS={**settings.DJTASKS, "LISTEN": False}):
+        results = ResultSet([tasks.add.delay(number, 1) for number in range(150)])
+        assert results.join(timeout=30) == list(range(1, 151))
+
+
+@pytest.mark.usefixtures("worker")
+def test_results_are_given_on_in_the_order_in_which_the_tasks_end() -> None:
+    results = GroupResult("g", [tasks.sleep.delay(0.6), tasks.sleep.delay(0.1)])
+    seen: list[Any] = []
+    results.get(timeout=30, callback=lambda id, value: seen.append(value))
+    assert seen == [0.1, 0.6]
+    again = ResultSet([tasks.sleep.delay(0.6), GroupResult("i", [tasks.sleep.delay(0.1)])])
+    assert [id for id, _ in again.iter_native(timeout=30)] == ["i", again[0].id]
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_failure_ends_the_wait_for_the_others() -> None:
+    tasks.add.delay(0, 0).get(timeout=30)
+    results = ResultSet([tasks.sleep.delay(2), tasks.fail.delay("at once")])
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="at once"):
+        results.get(timeout=30)
+    assert time.perf_counter() - began < 1.5
+    assert results.join(timeout=30, propagate=False)[0] == 2
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_failure_of_a_parent_ends_the_wait() -> None:
+    tasks.add.delay(0, 0).get(timeout=30)
+    header = GroupResult("g", [tasks.fail.delay("before"), tasks.sleep.delay(0.1)])
+    began = time.perf_counter()
+    with pytest.raises(ValueError, match="before"):
+        AsyncResult[Any]("never-run", parent=header).get(timeout=30)
+    assert time.perf_counter() - began < 3
+
+
+def test_revoking_ends_the_wait() -> None:
+    results = ResultSet([tasks.add.apply_async((1, n), countdown=600) for n in range(3)])
+
+    def revoke() -> None:
+        try:
+            time.sleep(0.3)
+            results.revoke()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=revoke)
+    thread.start()
+    began = time.perf_counter()
+    with pytest.raises(TaskRevokedError):
+        ResultSet([AsyncResult(result.id) for result in results]).get(timeout=30)
+    assert time.perf_counter() - began < 3
+    thread.join()
+
+
+def test_a_caller_is_told_while_it_waits_for_many() -> None:
+    calls: list[int] = []
+    with pytest.raises(TimeoutError):
+        ResultSet([AsyncResult("x"), AsyncResult("y")]).get(
+            timeout=0.5, interval=0.1, on_interval=lambda: calls.append(1)
+        )
+    assert 2 <= len(calls) <= 6
+
+
+def test_a_walk_over_results_that_is_given_up_leaves_no_wait_behind() -> None:
+    done = tasks.add.apply((1, 2))
+    for _ in ResultSet([done, AsyncResult("never")]).iter_native(timeout=30):
+        break
+    with pytest.raises(TimeoutError):
+        list(ResultSet([AsyncResult("never")]).iter_native(timeout=0.1))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM djtasks_waiter")
+        assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.usefixtures("worker")
+def test_coroutines_wait_for_sets_without_holding_up_their_loop() -> None:
+    ticks: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            ticks.append(time.perf_counter())
+            await asyncio.sleep(0.01)
+
+    async def wait() -> Any:
+        ticking = asyncio.create_task(tick())
+        try:
+            results = ResultSet([await tasks.sleep.adelay(0.3), await tasks.add.adelay(1, 2)])
+            return await results.aget(timeout=30), await results.ajoin(timeout=30)
+        finally:
+            ticking.cancel()
+            await sync_to_async(connections.close_all)()
+
+    assert asyncio.run(wait()) == ([0.3, 3], [0.3, 3])
+    assert max(b - a for a, b in itertools.pairwise(ticks)) < 0.25

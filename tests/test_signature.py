@@ -162,7 +162,7 @@ def test_signatures_are_no_dicts_to_merge() -> None:
     with pytest.raises(TypeError, match="unsupported operand"):
         add.s(1) | 5
     with pytest.raises(TypeError, match="unsupported operand"):
-        add.s(1) | add.s(2)
+        add.s(1) | dict(add.s(2))
 
 
 def test_it_survives_pickle_and_json() -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +15,10 @@ from model_bakery import baker
 
 from djtasks import enqueue_many
 from djtasks.models import Message, TaskResult, Worker
-from testproject.databases import database
 from testproject.embedded import Server
 from tests.testapp import tasks
 from tests.testapp.models import Note
 from tests.worker_process import (
-    ROOT,
     Journal,
     WorkerProcess,
     eventually,
@@ -128,38 +123,12 @@ def test_the_session_of_a_running_task_is_ended(
 def test_a_caller_whose_waiting_session_was_ended_waits_on_another() -> None:
     with WorkerProcess("-c", "1"):
         assert tasks.add.delay(1, 1).get(PATIENCE) == 2
-        # The session that the last wait has left open for the next one.
-        assert end_sessions("") == 1
+        # The session that the last wait has left open for the next one; others may be ending.
+        assert end_sessions("") >= 1
         assert tasks.add.delay(2, 2).get(PATIENCE) == 4
 
 
 # --- a server of its own ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def server(live_database: None) -> Iterator[Server]:
-    """A private server with migrated tables, under the alias ``private``."""
-    with Server(fsync=False) as own:
-        environment = {
-            **os.environ,
-            "DATABASE_URL": own.url,
-            "OTHER_DATABASE_URL": own.url,
-            "DJANGO_SETTINGS_MODULE": "tests.settings_worker",
-        }
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "-v", "0"],
-            cwd=ROOT,
-            env=environment,
-            check=True,
-        )
-        connections.settings["private"] = {
-            **connections.settings["default"],
-            **database(own.url),
-        }
-        yield own
-        connections["private"].close()
-        del connections["private"]
-        del connections.settings["private"]
 
 
 def restart(server: Server, how: str, away: float) -> None:

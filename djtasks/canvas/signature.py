@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
+from djtasks.canvas.links import Linked, as_list
+from djtasks.canvas.stamping import Stamped
 from djtasks.codec import decode_call
 from djtasks.exceptions import NotRegistered
 from djtasks.ids import new_id
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from djtasks.eager import EagerResult
     from djtasks.result import AsyncResult
     from djtasks.task import Task
+
+__all__ = ["Signature", "as_list", "maybe_signature", "signature", "subtask"]
 
 R = TypeVar("R")
 S = TypeVar("S", bound="Signature[Any]")
@@ -36,7 +40,7 @@ def _item(key: str) -> Any:
     )
 
 
-class Signature(dict[str, Any], Generic[R]):
+class Signature(Linked, Stamped, dict[str, Any], Generic[R]):
     """One call of a task, made later; see :func:`signature`.
 
     Parameters are those of Celery's class: ``task`` is a task, its name, or a dict that was a
@@ -228,8 +232,9 @@ class Signature(dict[str, Any], Generic[R]):
     ) -> Self:
         """A copy with these arguments and options merged in; options are copied deeply."""
         args, kwargs, options = self._merge(args, kwargs, options)
+        options = deepcopy(options) if options else {}
         copy: Any = Signature.from_dict(
-            {**self, "args": args, "kwargs": dict(kwargs), "options": deepcopy(options)}
+            {**self, "args": args, "kwargs": kwargs, "options": options}
         )
         copy._type = self._type
         return copy  # type: ignore[no-any-return]
@@ -299,37 +304,6 @@ class Signature(dict[str, Any], Generic[R]):
         task = self._known_task()
         return self.app.AsyncResult if task is None else task.AsyncResult
 
-    # Links
-
-    def link(self, callback: S) -> S:
-        """Enqueue ``callback`` with the result prepended when the task succeeds.
-
-        Returns the callback, as Celery does.
-        """
-        return self._append("link", callback)
-
-    def link_error(self, errback: S) -> S:
-        """Call ``errback`` when the task fails; returns the errback, as Celery does."""
-        return self._append("link_error", errback)
-
-    def on_error(self, errback: Signature[Any]) -> Self:
-        """:meth:`link_error`, but returns the signature itself."""
-        self.link_error(errback)
-        return self
-
-    def flatten_links(self) -> list[Signature[Any]]:
-        """The signature and, recursively, those linked to its success."""
-        found: list[Signature[Any]] = [self]
-        for linked in as_list(self.options.get("link")):
-            found.extend(signature(linked).flatten_links())
-        return found
-
-    def _append(self, option: str, value: S) -> S:
-        links = self.options[option] = as_list(self.options.get(option))
-        if value not in links:
-            links.append(value)
-        return value
-
     # As a value
 
     def reprcall(self, *args: Any, **kwargs: Any) -> str:
@@ -342,10 +316,21 @@ class Signature(dict[str, Any], Generic[R]):
     __repr__ = reprcall
 
     def __or__(self, other: object) -> Any:
-        """Not a merge of dicts: two signatures have no such thing."""
-        return NotImplemented
+        """``a | b``: first this, then ``b`` with its result; see :mod:`djtasks.canvas.operators`.
+
+        Neither of the two is changed.
+        """
+        from djtasks.canvas.operators import combined
+
+        return combined(self, other)
 
     __ior__ = __or__
+
+    def __ror__(self, other: object) -> Any:
+        """Only signatures can stand before a signature: dicts cannot, as they would be merged."""
+        if isinstance(other, dict):
+            raise TypeError(f"unsupported operand type for |: a dict before {self!r}.")
+        return NotImplemented
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Signature[Any]:
         """A clone: options are copied deeply, arguments may be anything and are shared."""
@@ -393,10 +378,3 @@ def maybe_signature(
     if d is None or (isinstance(d, Signature) and not clone):
         return d
     return signature(d)
-
-
-def as_list(links: Any) -> list[Any]:
-    """Links, which may be none, one or several, as a new list."""
-    if links is None:
-        return []
-    return list(links) if isinstance(links, (list, tuple)) else [links]

@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError, connections, transaction
 
 from djtasks import states
 from djtasks.conf import conf
-from djtasks.exceptions import WorkerLostError
+from djtasks.exceptions import Replaced, WorkerLostError
 from djtasks.execution import calls, lost
 from djtasks.queue.finish import end_here
 from djtasks.queue.outcome import Disposal, Outcome
@@ -40,8 +40,13 @@ def run(
     try:
         with transaction.atomic(using=alias, durable=not place.shares_transaction):
             session = connection.connection
-            retval = executor.call(request, args, kwargs)
-            outcome = executor.completed(request, retval, began)
+            try:
+                retval = executor.call(request, args, kwargs)
+            except Replaced:
+                # What the task has written stays: it did its part.
+                outcome = calls.replaced(request)
+            else:
+                outcome = executor.completed(request, retval, began)
             if request.retry_plan is not None:
                 outcome.disposal = Disposal.RETRY
                 outcome.again = calls.changes(executor.task, request, request.retry_plan)

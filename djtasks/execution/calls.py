@@ -8,8 +8,10 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from djtasks import states
 from djtasks.execution.retry import RetryPlan, autoretry_arguments
 from djtasks.queue.enqueue import collecting
+from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from djtasks.exceptions import Retry
     from djtasks.execution.einfo import ExceptionInfo
     from djtasks.execution.request import Context
-    from djtasks.queue.message import NewMessage
+    from djtasks.queue.message import Row
     from djtasks.task import Task
 
 logger = logging.getLogger("djtasks.worker")
@@ -73,18 +75,30 @@ def changes(task: Task[..., Any], request: Context, plan: RetryPlan) -> dict[str
     return again
 
 
-def follow(request: Context, links: Sequence[Any], retval: Any) -> list[NewMessage]:
+def replaced(request: Context) -> Outcome:
+    """The outcome of a task in whose place another has come."""
+    row, others = request.replacement or (None, [])
+    return Outcome(
+        Disposal.REPLACE,
+        states.IGNORED,
+        stored=False,
+        messages=others,
+        replacement=row,
+    )
+
+
+def follow(request: Context, links: Sequence[Any], retval: Any) -> list[Row]:
     """The messages of the signatures linked to a task that succeeded with ``retval``."""
     from djtasks.canvas.signature import signature
 
-    messages: list[NewMessage] = []
+    messages: list[Row] = []
     with collecting(messages.extend):
         for link in links:
             signature(link).apply_async((retval,), parent_id=request.id, root_id=request.root_id)
     return messages
 
 
-def errbacks(request: Context, error: BaseException, einfo: ExceptionInfo) -> list[NewMessage]:
+def errbacks(request: Context, error: BaseException, einfo: ExceptionInfo) -> list[Row]:
     """Call or enqueue the errbacks of a task that failed.
 
     One that takes more than one argument is called here with the request, the exception and the
@@ -93,7 +107,7 @@ def errbacks(request: Context, error: BaseException, einfo: ExceptionInfo) -> li
     from djtasks.canvas.signature import signature
     from djtasks.registry import registry
 
-    messages: list[NewMessage] = []
+    messages: list[Row] = []
     with collecting(messages.extend):
         for link in request.errbacks or ():
             errback = signature(link)

@@ -15,6 +15,7 @@ from djtasks.codec import decode_call, encode_exception, encode_result
 from djtasks.exceptions import (
     Ignore,
     Reject,
+    Replaced,
     Retry,
     TaskRevokedError,
     TimeLimitExceeded,
@@ -140,10 +141,12 @@ class Executor:
                 else:
                     retval = self.call(request, args, kwargs)
                     outcome = self.completed(request, retval, began)
-                if outcome.error is None:
+                if outcome.error is None and outcome.replacement is None:
                     self._succeeded(request, outcome)
             except Retry as retry:
                 outcome = self._retried(request, retry, calls.plan_of(task, retry), began)
+            except Replaced:
+                outcome = calls.replaced(request)
             except Ignore:
                 report.ignored(task, request)
                 state = states.IGNORED
@@ -204,7 +207,9 @@ class Executor:
         task = self.task
         messages = calls.follow(request, request.callbacks, retval) if request.callbacks else None
         stored = not (self.ignore_result or request.ignore_result)
-        result = encode_result(retval, what=f"the result of task {task.name}") if stored else None
+        result = None
+        if stored or request.feeds:
+            result = encode_result(retval, what=f"the result of task {task.name}")
         return Outcome(
             Disposal.END,
             states.SUCCESS,

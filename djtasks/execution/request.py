@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from djtasks.execution.retry import RetryPlan
     from djtasks.queue.delivery import Delivery
+    from djtasks.queue.message import NewMessage, Row
     from djtasks.task import Task
 
 HOSTNAME = socket.gethostname()
@@ -51,8 +52,8 @@ class Context:
     parent_id: str | None = None
     group: str | None = None
     group_index: int | None = None
-    chord: Any = None
-    chain: list[Any] | None = None
+    chord: Any
+    chain: list[Any] | None
     callbacks: list[Any] | None = None
     errbacks: list[Any] | None = None
     headers: dict[str, Any] | None = None
@@ -70,6 +71,12 @@ class Context:
     loglevel: int | None = None
     utc: bool = True
     lang: str = "py"
+
+    delivery: Delivery | None = None
+    """The message as it was claimed; None for a direct call."""
+
+    replacement: tuple[NewMessage, list[Row]] | None = None
+    """Set by ``replace()``: what the message becomes, and what comes with it."""
 
     retry_plan: RetryPlan | None = None
     """Set by ``retry()``: what the executor puts back into the queue."""
@@ -98,6 +105,9 @@ class Context:
             values["eta"] = _iso(delivery.eta)
         if delivery.expires is not None:
             values["expires"] = _iso(delivery.expires)
+        if delivery.position is not None and delivery.feeds is not None:
+            values["group"] = uuid_text(delivery.feeds)
+            values["group_index"] = delivery.position
         if delivery.options is not None:
             values.update(self._from_options(json.loads(delivery.options)))
         return self
@@ -112,12 +122,17 @@ class Context:
         return values
 
     @property
+    def feeds(self) -> bool:
+        """Whether others of a workflow may wait for its result."""
+        return self.delivery is not None and self.delivery.feeds is not None
+
+    @property
     def delivery_info(self) -> dict[str, Any]:
         """Celery's dictionary; ``routing_key`` is the name of the queue."""
         given = self.__dict__.get("delivery_info_values")
         if given is not None:
             return dict(given)
-        delivery: Delivery | None = self.__dict__.get("delivery")
+        delivery = self.delivery
         if delivery is None:
             return {"is_eager": True} if self.is_eager else {}
         return {
@@ -151,6 +166,18 @@ class Context:
     def children(self) -> list[Any]:
         """The results of calls that the task made while it ran (its trail)."""
         found: list[Any] = self.__dict__.setdefault("_children", [])
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        # What few tasks ask for is read from the rows only then.
+        if name not in ("chain", "chord"):
+            raise AttributeError(f"The request has no attribute {name!r}.")
+        found = None
+        if self.feeds and self.delivery is not None:
+            from djtasks.canvas import ahead
+
+            found = getattr(ahead, f"{name}_of")(self.delivery)
+        self.__dict__[name] = found
         return found
 
     def get(self, key: str, default: Any = None) -> Any:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 import djtasks.fields
 import djtasks.ids
 import djtasks.models
-from djtasks.migrations._postgres import RunPostgres
+from djtasks.migrations._postgres import RunPostgres, statements
 
 
 class Migration(migrations.Migration):
@@ -20,6 +20,78 @@ class Migration(migrations.Migration):
             # ready anew can be given a new place.
             "CREATE SEQUENCE djtasks_message_seq AS bigint",
             "DROP SEQUENCE IF EXISTS djtasks_message_seq",
+        ),
+        migrations.CreateModel(
+            name="Input",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "join_id",
+                        "position",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("join_id", models.UUIDField(verbose_name="join")),
+                ("position", models.IntegerField(verbose_name="position")),
+                ("result", models.TextField(help_text="As JSON.", verbose_name="result")),
+            ],
+            options={
+                "verbose_name": "input of a join",
+                "verbose_name_plural": "inputs of joins",
+            },
+        ),
+        migrations.CreateModel(
+            name="Join",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=djtasks.ids.new_id,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="id",
+                    ),
+                ),
+                ("root_id", models.UUIDField(blank=True, null=True, verbose_name="root task")),
+                (
+                    "size",
+                    models.IntegerField(
+                        help_text="How many results it gathers.", verbose_name="size"
+                    ),
+                ),
+                (
+                    "missing",
+                    models.IntegerField(
+                        help_text="How many of them it does not have.", verbose_name="missing"
+                    ),
+                ),
+                (
+                    "is_group",
+                    models.BooleanField(
+                        db_default=False,
+                        help_text="Whether a group waits for it, which gets the original error.",
+                        verbose_name="before a group",
+                    ),
+                ),
+                (
+                    "after",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The join that everything which feeds it waits for.",
+                        null=True,
+                        verbose_name="after",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "join",
+                "verbose_name_plural": "joins",
+            },
         ),
         migrations.CreateModel(
             name="Payload",
@@ -44,6 +116,37 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "large payload",
                 "verbose_name_plural": "large payloads",
+            },
+        ),
+        migrations.CreateModel(
+            name="SavedGroup",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        editable=False, primary_key=True, serialize=False, verbose_name="id"
+                    ),
+                ),
+                ("custom_id", models.TextField(blank=True, null=True, verbose_name="custom id")),
+                (
+                    "results",
+                    models.TextField(
+                        help_text="What result_from_tuple() makes a group's result from, as JSON.",
+                        verbose_name="results",
+                    ),
+                ),
+                (
+                    "saved_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        db_index=True,
+                        verbose_name="saved at",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "saved group",
+                "verbose_name_plural": "saved groups",
             },
         ),
         migrations.CreateModel(
@@ -95,9 +198,7 @@ class Migration(migrations.Migration):
                 (
                     "excluded_queues",
                     djtasks.fields.TextArrayField(
-                        blank=True,
-                        default=list,
-                        verbose_name="excluded queues",
+                        blank=True, default=list, verbose_name="excluded queues"
                     ),
                 ),
                 ("version", models.TextField(verbose_name="version")),
@@ -283,6 +384,59 @@ class Migration(migrations.Migration):
                 ),
                 ("root_id", models.UUIDField(blank=True, null=True, verbose_name="root task")),
                 ("parent_id", models.UUIDField(blank=True, null=True, verbose_name="parent task")),
+                (
+                    "after",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The join whose results it waits for, or waited for.",
+                        null=True,
+                        verbose_name="after",
+                    ),
+                ),
+                (
+                    "feeds",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The join that its end is counted for.",
+                        null=True,
+                        verbose_name="feeds",
+                    ),
+                ),
+                (
+                    "position",
+                    models.IntegerField(
+                        blank=True,
+                        help_text="Its place among the results of its join; empty if alone.",
+                        null=True,
+                        verbose_name="position",
+                    ),
+                ),
+                (
+                    "immutable",
+                    models.BooleanField(
+                        help_text="Whether what it waits for is kept out of its arguments.",
+                        null=True,
+                        verbose_name="immutable",
+                    ),
+                ),
+                (
+                    "countdown",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Seconds from the end of what it waits for until it is due.",
+                        null=True,
+                        verbose_name="countdown",
+                    ),
+                ),
+                (
+                    "lifetime",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Seconds from the end of what it waits for until it expires.",
+                        null=True,
+                        verbose_name="lifetime",
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "queued task",
@@ -295,6 +449,16 @@ class Migration(migrations.Migration):
                     ),
                     models.Index(
                         condition=models.Q(("state", 1)), fields=["eta"], name="djtasks_message_due"
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", 2)),
+                        fields=["after"],
+                        name="djtasks_message_after",
+                    ),
+                    models.Index(
+                        condition=models.Q(("root_id__isnull", False)),
+                        fields=["root_id"],
+                        name="djtasks_message_root",
                     ),
                 ],
             },
@@ -364,6 +528,33 @@ class Migration(migrations.Migration):
                 ("root_id", models.UUIDField(blank=True, null=True, verbose_name="root task")),
                 ("parent_id", models.UUIDField(blank=True, null=True, verbose_name="parent task")),
                 (
+                    "after",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The join whose results it was given.",
+                        null=True,
+                        verbose_name="after",
+                    ),
+                ),
+                (
+                    "feeds",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="The join that its end was counted for.",
+                        null=True,
+                        verbose_name="feeds",
+                    ),
+                ),
+                (
+                    "position",
+                    models.IntegerField(
+                        blank=True,
+                        help_text="Its place among the results of its join; empty if alone.",
+                        null=True,
+                        verbose_name="position",
+                    ),
+                ),
+                (
                     "children",
                     models.TextField(
                         blank=True,
@@ -376,7 +567,14 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "task result",
                 "verbose_name_plural": "task results",
-                "indexes": [models.Index(fields=["date_done"], name="djtasks_taskresult_done")],
+                "indexes": [
+                    models.Index(fields=["date_done"], name="djtasks_taskresult_done"),
+                    models.Index(
+                        condition=models.Q(("root_id__isnull", False)),
+                        fields=["root_id"],
+                        name="djtasks_taskresult_root",
+                    ),
+                ],
             },
         ),
         RunPostgres(
@@ -414,70 +612,14 @@ class Migration(migrations.Migration):
         ),
         # Resolved by search_path when called, like every statement of ours. Functions, for the
         # session keeps their plans.
-        RunPostgres(
-            # Whether an idle worker serves the queue.
-            """
-            CREATE FUNCTION djtasks_awaited(queue_name text) RETURNS boolean
-            LANGUAGE plpgsql AS $$
-            BEGIN
-                RETURN EXISTS (
-                    SELECT FROM djtasks_worker
-                    WHERE wants_work
-                      AND (queues IS NULL OR queue_name = ANY (queues))
-                      AND NOT (queue_name = ANY (excluded_queues))
-                );
-            END
-            $$
-            """,
-            "DROP FUNCTION IF EXISTS djtasks_awaited(text)",
-        ),
-        RunPostgres(
-            """
-            CREATE FUNCTION djtasks_wake(channel text, queue_name text) RETURNS void
-            LANGUAGE plpgsql AS $$
-            BEGIN
-                IF djtasks_awaited(queue_name) THEN
-                    PERFORM pg_notify(channel, queue_name);
-                END IF;
-            END
-            $$
-            """,
-            "DROP FUNCTION IF EXISTS djtasks_wake(text, text)",
-        ),
-        RunPostgres(
-            # Enqueues one message outside of any transaction. An idle worker is told of it while
-            # the disk is still being written: its claim is behind the message in the log, so the
-            # claim's commit, which comes before the task begins, makes both durable. The caller
-            # waits for the disk in the end: a commit needs a record of its own to wait for.
-            """
-            CREATE PROCEDURE djtasks_enqueue(
-                INOUT inserted integer, new_id uuid, task_name text, body text,
-                queue_name text, new_rank integer
+        *(
+            RunPostgres(statements(f"0001_{name}"), f"DROP {kind} IF EXISTS djtasks_{name}")
+            for name, kind in (
+                ("awaited", "FUNCTION"),
+                ("wake", "FUNCTION"),
+                ("enqueue", "PROCEDURE"),
+                ("quoted", "FUNCTION"),
+                ("fail", "FUNCTION"),
             )
-            LANGUAGE plpgsql AS $$
-            DECLARE
-                awaited boolean := djtasks_awaited(queue_name);
-            BEGIN
-                IF awaited THEN
-                    PERFORM set_config('synchronous_commit', 'off', true);
-                END IF;
-                INSERT INTO djtasks_message (id, task, payload, queue, rank)
-                VALUES (new_id, task_name, body, queue_name, new_rank)
-                ON CONFLICT (id) DO NOTHING;
-                GET DIAGNOSTICS inserted = ROW_COUNT;
-                COMMIT;
-                -- After the commit: a worker that begins to wait now sees the message itself.
-                IF awaited OR djtasks_awaited(queue_name) THEN
-                    PERFORM pg_notify('djtasks_wake', queue_name);
-                    COMMIT;
-                END IF;
-                IF awaited THEN
-                    PERFORM pg_logical_emit_message(true, 'djtasks', '');
-                    COMMIT;
-                END IF;
-            END
-            $$
-            """,
-            "DROP PROCEDURE IF EXISTS djtasks_enqueue(integer, uuid, text, text, text, integer)",
         ),
     ]

@@ -6,9 +6,15 @@ does nothing, so that ``migrate`` works on them too.
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 from django.db.migrations.operations.base import Operation
+
+
+def statements(name: str) -> str:
+    """The text of ``sql/<name>.sql``, beside the migrations."""
+    return files(__package__ or "").joinpath(f"sql/{name}.sql").read_text(encoding="utf-8")
 
 
 class RunPostgres(Operation):

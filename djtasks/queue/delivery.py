@@ -10,6 +10,7 @@ class Delivery(NamedTuple):
 
     Plain values only, for it crosses from the parent to its children by ``marshal``: ids are
     bytes, times are seconds since the epoch, ``payload`` and ``options`` are JSON texts.
+    ``feeds`` and ``position`` say where its end is counted in a workflow.
     ``deadline`` is when it expires on this machine's monotonic clock, ``unknown_for`` how many
     seconds ago a worker first met it without knowing its task.
     """
@@ -32,3 +33,5 @@ class Delivery(NamedTuple):
     root_id: bytes | None
     parent_id: bytes | None
     payload_id: bytes | None
+    feeds: bytes | None = None
+    position: int | None = None

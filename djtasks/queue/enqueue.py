@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections, transaction
 
 from djtasks.conf import conf
 from djtasks.exceptions import DuplicateTaskId
-from djtasks.queue.message import plain_columns
+from djtasks.queue.message import NewJoin, NewMessage, plain_columns
 from djtasks.queue.sql import load
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
-    from djtasks.queue.message import NewMessage
+    from djtasks.queue.message import Row
 
 logger = logging.getLogger("djtasks.queue")
 
@@ -32,11 +32,12 @@ INSERT_PLAIN = load("insert_plain")
 INSERT_PLAIN_AND_WAKE = load("insert_plain_and_wake")
 INSERT_MANY = load("insert_many")
 INSERT_MANY_PLAIN = load("insert_many_plain")
+INSERT_JOINS = load("insert_joins")
 INSERT_PAYLOAD = load("insert_payload")
 WAKE = load("wake")
 
 
-Collector = Callable[["Sequence[NewMessage]"], None]
+Collector = Callable[["Sequence[Row]"], None]
 """Somebody who takes the messages of calls instead of the database."""
 
 _collector: ContextVar[Collector | None] = ContextVar("djtasks_collector", default=None)
@@ -52,8 +53,8 @@ def collecting(collector: Collector) -> Iterator[None]:
         _collector.reset(token)
 
 
-def enqueue(messages: Sequence[NewMessage], *, mode: Mode, using: str | None = None) -> None:
-    """Enqueue messages of one call.
+def enqueue(messages: Sequence[Row], *, mode: Mode, using: str | None = None) -> None:
+    """Enqueue the messages of one call, and the joins between them.
 
     With ``mode="transaction"`` the rows are written in the transaction that is open on the
     queue's database; with ``"on_commit"``, or where the open transaction is on another database,
@@ -90,13 +91,19 @@ def enqueue(messages: Sequence[NewMessage], *, mode: Mode, using: str | None = N
     _insert_and_wake(connection, messages)
 
 
-def insert(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> None:
-    """Write the rows on this connection, in one statement.
+def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
+    """Write the rows on this connection: messages in one statement, joins in another.
 
     Raises :class:`DuplicateTaskId` naming the first id that is taken.
     """
+    joins = [row for row in rows if isinstance(row, NewJoin)]
+    messages = [row for row in rows if isinstance(row, NewMessage)]
     with connection.cursor() as cursor:
-        if len(messages) == 1:
+        if joins:
+            cursor.execute(INSERT_JOINS, (f"[{','.join([row.as_json() for row in joins])}]",))
+        if not messages:
+            return
+        if len(messages) == 1 and not messages[0].is_in_workflow:
             message = messages[0]
             payload_id = message.split_payload()
             if payload_id is not None:
@@ -108,16 +115,16 @@ def insert(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> N
         elif all(message.is_plain and not message.is_large for message in messages):
             cursor.execute(INSERT_MANY_PLAIN, plain_columns(messages))
         else:
-            rows = []
+            items = []
             large = []
             for message in messages:
                 payload_id = message.split_payload()
                 if payload_id is not None:
                     large.append((payload_id, message.payload))
-                rows.append(message.as_json(payload_id))
+                items.append(message.as_json(payload_id))
             if large:
                 cursor.executemany(INSERT_PAYLOAD, large)
-            cursor.execute(INSERT_MANY, (f"[{','.join(rows)}]",))
+            cursor.execute(INSERT_MANY, (f"[{','.join(items)}]",))
         if cursor.rowcount != len(messages):
             raise _duplicate(cursor, messages)
 
@@ -137,12 +144,13 @@ def wake_workers(connection: BaseDatabaseWrapper, channels: dict[str, set[str]])
         logger.warning("Idle workers could not be woken; they find the tasks later", exc_info=True)
 
 
-def channels_of(messages: Sequence[NewMessage]) -> dict[str, set[str]]:
+def channels_of(rows: Sequence[Row]) -> dict[str, set[str]]:
     """Which queues are to be told of on which channel: of ready messages, or of later ones."""
     channels: dict[str, set[str]] = {}
-    for message in messages:
-        channel = "djtasks_wake" if message.eta is None else "djtasks_due"
-        channels.setdefault(channel, set()).add(message.queue)
+    for row in rows:
+        if isinstance(row, NewMessage) and row.after is None:
+            channel = "djtasks_wake" if row.eta is None else "djtasks_due"
+            channels.setdefault(channel, set()).add(row.queue)
     return channels
 
 
@@ -165,9 +173,9 @@ class Deferred:
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
-        self.messages: list[NewMessage] = []
+        self.messages: list[Row] = []
 
-    def add(self, messages: Sequence[NewMessage]) -> None:
+    def add(self, messages: Sequence[Row]) -> None:
         """Remember messages until the commit."""
         self.messages.extend(messages)
 
@@ -195,7 +203,7 @@ class Wake:
         self.alias = alias
         self.channels: dict[str, set[str]] = {}
 
-    def add(self, messages: Sequence[NewMessage]) -> None:
+    def add(self, messages: Sequence[Row]) -> None:
         """Remember whom these messages concern."""
         for channel, queues in channels_of(messages).items():
             self.channels.setdefault(channel, set()).update(queues)
@@ -233,17 +241,19 @@ def _open_transaction() -> BaseDatabaseWrapper | None:
     return opened[0] if opened else None
 
 
-def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[NewMessage]) -> None:
+def _insert_and_wake(connection: BaseDatabaseWrapper, messages: Sequence[Row]) -> None:
     if connection.get_autocommit():
         message = messages[0]
-        if len(messages) == 1 and message.is_plain and not message.is_large:
-            _insert_one_and_wake(connection, message)
-            return
-        large = any(message.is_large for message in messages)
-        if large or len(messages) > 1:
+        if len(messages) == 1 and isinstance(message, NewMessage) and not message.is_large:
+            if message.is_plain:
+                _insert_one_and_wake(connection, message)
+                return
+            insert(connection, messages)
+        elif any(isinstance(row, NewJoin) or row.is_large for row in messages):
             with transaction.atomic(using=connection.alias):
                 insert(connection, messages)
         else:
+            # One statement, which is all or nothing by itself.
             insert(connection, messages)
         wake_workers(connection, channels_of(messages))
     else:

@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
 from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import BackendError
+from djtasks.queue import feeding
+from djtasks.queue.feeding import FAIL, FEED, failure, fed_members
+from djtasks.queue.message import JOIN
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
+from djtasks.states import FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +29,15 @@ if TYPE_CHECKING:
     from djtasks.queue.outcome import Outcome
 
 FINISH = load("finish")
+REPLACE = load("replace")
 RETRY = load("retry")
 RELEASE = load("release")
 INSERT_LINKED = load("insert_linked")
+INSERT_LINKED_JOINS = load("insert_linked_joins")
 DROP_PAYLOADS = load("drop_payloads")
 TELL_WAITERS = load("tell_waiters")
+
+_PUT_BACK = (Disposal.RETRY, Disposal.RELEASE, Disposal.REPLACE)
 
 _dumps = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -45,6 +54,9 @@ def members(outcome: Outcome) -> str:
         return f'"runtime":{outcome.runtime:.6f},"state":"SUCCESS","result":{outcome.result}'
     if disposal is Disposal.RELEASE:
         return f'"deliveries":{outcome.lost_deliveries},"delay":{outcome.delay}'
+    if disposal is Disposal.REPLACE and outcome.replacement is not None:
+        # Without its id, which is that of the message it replaces.
+        return outcome.replacement.as_json().partition(",")[2][:-1]
     parts = ['"runtime":null' if outcome.runtime is None else f'"runtime":{outcome.runtime:.6f}']
     if outcome.stored:
         parts.append(f'"state":{_dumps(outcome.state)}')
@@ -67,19 +79,22 @@ def members(outcome: Outcome) -> str:
 
 def linked_members(outcome: Outcome) -> list[str]:
     """What the task asked to be enqueued with its end, as JSON members without their cause."""
-    return [message.as_json()[1:-1] for message in outcome.messages or ()]
+    return [row.as_json()[1:-1] for row in outcome.messages or ()]
 
 
 def returned_members(outcome: Outcome) -> str:
-    """How a message went back to a queue in the commit of an atomic task; empty if it ended."""
+    """What the commit of an atomic task put into queues; empty if that is nothing."""
     again = outcome.again
     if again is None:
-        return ""
+        return _dumps({"filled": outcome.filled})[1:-1] if outcome.filled else ""
     return _dumps({name: again[name] for name in ("retries", "queue") if name in again})[1:-1]
 
 
 class Entry(NamedTuple):
-    """One outcome in a batch: ``key`` is the message's id in hexadecimal digits."""
+    """One outcome in a batch: ``key`` is the message's id in hexadecimal digits.
+
+    ``fed`` is what :func:`djtasks.queue.feeding.fed_members` says of it, if it feeds a join.
+    """
 
     disposal: int
     key: str
@@ -88,15 +103,25 @@ class Entry(NamedTuple):
     linked: list[str] | None
     payload_id: bytes | None
     queue: str
+    feeds: bytes | None
+    position: int | None
+    fed: str | None
+    custom_id: str | None
+
+    @property
+    def name(self) -> str:
+        """The task id as its caller knows it."""
+        return self.custom_id or str(UUID(self.key))
 
 
 class Batch:
     """Outcomes that are written together."""
 
-    __slots__ = ("entries",)
+    __slots__ = ("entries", "feeds")
 
     def __init__(self, entries: list[Entry] | None = None) -> None:
         self.entries: list[Entry] = entries or []
+        self.feeds = any(entry.fed is not None for entry in self.entries)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -108,15 +133,32 @@ class Batch:
         owner: int,
         members: str,
         linked: list[str] | None = None,
+        fed: str | None = None,
     ) -> None:
         """Add the outcome of one delivery; ``members`` as :func:`members` makes them."""
+        key, feeds = delivery[0].hex(), delivery[18]
+        self.feeds = self.feeds or (feeds is not None and fed is not None)
         self.entries.append(
-            Entry(disposal, delivery[0].hex(), owner, members, linked, delivery[17], delivery[4])
+            Entry(
+                disposal,
+                key,
+                owner,
+                members,
+                linked,
+                delivery[17],
+                delivery[4],
+                feeds,
+                delivery[19],
+                fed,
+                delivery[14],
+            )
         )
 
     def add_outcome(self, delivery: Delivery, owner: int, outcome: Outcome) -> None:
         """Add an outcome of this process."""
-        self.add(outcome.disposal, delivery, owner, members(outcome), linked_members(outcome))
+        linked = linked_members(outcome)
+        fed = None if delivery.feeds is None else fed_members(outcome)
+        self.add(outcome.disposal, delivery, owner, members(outcome), linked, fed)
 
     def ended_ids(self) -> list[str]:
         """The ids of the tasks that end with this batch."""
@@ -132,12 +174,16 @@ class Batch:
         for entry in self.entries:
             # An atomic task that asked for a retry has put its message back by itself.
             returned = entry.disposal == Disposal.ENDED and entry.members
-            if returned or entry.disposal in (Disposal.RETRY, Disposal.RELEASE):
+            if returned or entry.disposal in _PUT_BACK:
                 queues.add(entry.queue)
-                if '"queue":' in entry.members:
-                    queues.add(json.loads(f"{{{entry.members}}}").get("queue", entry.queue))
+                if '"queue":' in entry.members or '"filled":' in entry.members:
+                    told = json.loads(f"{{{entry.members}}}")
+                    queues.add(told.get("queue", entry.queue))
+                    queues.update(told.get("filled", ()))
             for linked in entry.linked or ():
-                queues.add(json.loads(f"{{{linked}}}")["queue"])
+                queue = json.loads(f"{{{linked}}}").get("queue")
+                if queue is not None:
+                    queues.add(queue)
         return sorted(queues)
 
     def statements(self, hostname: str) -> Iterator[tuple[str, dict[str, Any], int]]:
@@ -146,8 +192,10 @@ class Batch:
         Zero where the number says nothing. Fewer rows than that: some messages were given to
         another worker meanwhile, and their outcomes are not this worker's to write.
         """
-        ended, retried, released, linked, dropped = [], [], [], [], []
-        for disposal, key, owner, text, links, payload_id, _queue in self.entries:
+        ended, retried, released, replaced, dropped = [], [], [], [], []
+        linked: list[str] = []
+        joins: list[str] = []
+        for disposal, key, owner, text, links, payload_id, *_rest in self.entries:
             if disposal == 0:
                 ended.append(f'{{"id":"{key}","owner":{owner},{text}}}')
                 if payload_id is not None and '"state":' not in text:
@@ -156,12 +204,23 @@ class Batch:
                 retried.append(f'{{"id":"{key}","owner":{owner},{text}}}')
             elif disposal == 2:
                 released.append(f'{{"id":"{key}","owner":{owner},{text}}}')
+            elif disposal == 4:
+                replaced.append(f'{{"id":"{key}","owner":{owner},{text}}}')
             if links and disposal != 3:
-                linked += [f'{{"cause":"{key}","owner":{owner},{one}}}' for one in links]
+                for one in links:
+                    target = joins if one.startswith(JOIN) else linked
+                    target.append(f'{{"cause":"{key}","owner":{owner},{one}}}')
+        if self.feeds:
+            for statement, params in feeding.statements(self.entries):
+                yield statement, params, 0
+        if joins:
+            yield INSERT_LINKED_JOINS, {"joins": _array(joins)}, 0
         if linked:
             yield INSERT_LINKED, {"messages": _array(linked)}, 0
         if ended:
             yield FINISH, {"outcomes": _array(ended), "hostname": hostname}, len(ended)
+        if replaced:
+            yield REPLACE, {"outcomes": _array(replaced)}, len(replaced)
         if retried:
             yield RETRY, {"outcomes": _array(retried), "hostname": hostname}, len(retried)
         if released:
@@ -179,11 +238,52 @@ def unstorable(entry: Entry, error: Exception) -> Entry:
         f'"runtime":null,"state":"FAILURE","result":{encode_exception(reason)},'
         f'"traceback":{_dumps(str(reason))},"exception":"BackendError"'
     )
-    return entry._replace(disposal=int(Disposal.END), members=text, linked=None)
+    fed = None if entry.feeds is None else failure(FAILURE, reason, str(reason))
+    return entry._replace(disposal=int(Disposal.END), members=text, linked=None, fed=fed)
 
 
 def _array(items: list[str]) -> str:
     return f"[{','.join(items)}]"
+
+
+class Told(NamedTuple):
+    """What a statement of a batch tells: the queues in which messages became ready, those in
+    which some are due later, and the ids of the tasks that it ended.
+    """
+
+    ready: list[str]
+    later: list[str]
+    ended: list[str]
+
+
+def told(statement: str, row: Any) -> Told:
+    """What the row of a statement that feeds joins tells."""
+    if statement is FEED:
+        return Told(row[0], row[1], [])
+    return Told(row[0], [], row[1])
+
+
+def write_here(
+    connection: BaseDatabaseWrapper, batch: Batch, hostname: str
+) -> tuple[bool, list[str], list[str]]:
+    """Write a batch on Django's connection, in the transaction that is open there.
+
+    Returns whether all messages were still their owners' to end, the queues that were filled, and
+    the ids of the tasks that ended because they waited for those of the batch.
+    """
+    ours = True
+    queues: list[str] = []
+    ids: list[str] = []
+    with connection.cursor() as cursor:
+        for statement, params, expected in batch.statements(hostname):
+            cursor.execute(statement, params)
+            if expected:
+                ours = ours and cursor.fetchone()[0] == expected
+            elif statement in (FEED, FAIL):
+                news = told(statement, cursor.fetchone())
+                queues += [*news.ready, *news.later]
+                ids += news.ended
+    return ours, queues, ids
 
 
 def end_here(
@@ -199,10 +299,6 @@ def end_here(
     """
     batch = Batch()
     batch.add_outcome(delivery, owner, outcome)
-    ours = True
-    with connection.cursor() as cursor:
-        for statement, params, expected in batch.statements(hostname):
-            cursor.execute(statement, params)
-            if expected:
-                ours = ours and cursor.fetchone()[0] == expected
+    ours, queues, _ = write_here(connection, batch, hostname)
+    outcome.filled = [*queues, *batch.filled_queues()]
     return ours

@@ -21,7 +21,9 @@ class NewMessage:
 
     ``payload`` is the JSON text of ``[args, kwargs]``; ``options`` holds only what is set, as
     values that JSON knows: headers, timelimit, ignore_result, shadow, argsrepr, kwargsrepr,
-    link, link_error, track_started. ``priority``: larger runs first.
+    link, link_error, track_started. ``priority``: larger runs first. ``after``, ``feeds`` and
+    ``position`` are its place in a workflow; what waits is due ``countdown`` seconds after what it
+    waits for, and expires ``lifetime`` seconds after that.
     """
 
     id: UUID
@@ -36,6 +38,12 @@ class NewMessage:
     root_id: UUID | None = None
     parent_id: UUID | None = None
     options: dict[str, Any] | None = None
+    after: UUID | None = None
+    feeds: UUID | None = None
+    position: int | None = None
+    immutable: bool = False
+    countdown: float | None = None
+    lifetime: float | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -48,7 +56,13 @@ class NewMessage:
             and self.custom_id is None
             and self.root_id is None
             and self.parent_id is None
+            and not self.is_in_workflow
         )
+
+    @property
+    def is_in_workflow(self) -> bool:
+        """Whether it waits for others, or others for it."""
+        return self.after is not None or self.feeds is not None
 
     def as_plain_row(self) -> tuple[Any, ...]:
         """The parameters of ``insert_plain.sql``."""
@@ -99,6 +113,18 @@ class NewMessage:
             fields["parent_id"] = str(self.parent_id)
         if self.options is not None:
             fields["options"] = self.options
+        if self.feeds is not None:
+            fields["feeds"] = str(self.feeds)
+            if self.position is not None:
+                fields["position"] = self.position
+        if self.after is not None:
+            fields["after"] = str(self.after)
+            if self.immutable:
+                fields["immutable"] = True
+            if self.countdown is not None:
+                fields["countdown"] = self.countdown
+            if self.lifetime is not None:
+                fields["lifetime"] = self.lifetime
         head = f'{{"id":"{self.id}",'
         if payload_id is None:
             head += f'"payload":{self.payload},'
@@ -110,11 +136,47 @@ class NewMessage:
 
     @property
     def is_large(self) -> bool:
-        """Whether the arguments are larger than the setting ``INLINE_PAYLOAD``, in bytes."""
+        """Whether the arguments are larger than the setting ``INLINE_PAYLOAD``, in bytes.
+
+        Those of a message that waits stay with it: a result is going to be put before them.
+        """
+        if self.after is not None:
+            return False
         payload, limit = self.payload, conf.INLINE_PAYLOAD
         if len(payload) > limit:
             return True
         return not payload.isascii() and len(payload.encode()) > limit
+
+
+JOIN = '"size":'
+"""How the JSON of a join begins, and that of no message."""
+
+
+@dataclass(slots=True)
+class NewJoin:
+    """A join that counts the ``size`` results it is fed.
+
+    ``is_group`` says who waits for it, ``after`` what everything that feeds it waits for.
+    """
+
+    id: UUID
+    root_id: UUID
+    size: int
+    is_group: bool
+    after: UUID | None = None
+
+    def as_json(self) -> str:
+        """One element of the array that ``insert_joins.sql`` reads."""
+        is_group = "true" if self.is_group else "false"
+        after = "null" if self.after is None else f'"{self.after}"'
+        return (
+            f'{{{JOIN}{self.size},"id":"{self.id}","root_id":"{self.root_id}",'
+            f'"is_group":{is_group},"after":{after}}}'
+        )
+
+
+Row = NewMessage | NewJoin
+"""What one call may put into the tables."""
 
 
 def plain_columns(messages: Sequence[NewMessage]) -> tuple[str, str, str, str, str]:

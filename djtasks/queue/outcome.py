@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from djtasks.queue.message import NewMessage
+    from djtasks.queue.message import NewMessage, Row
 
 
 class Disposal(IntEnum):
@@ -21,6 +21,8 @@ class Disposal(IntEnum):
     """It goes back to the queue as it was."""
     ENDED = 3
     """Its end is committed already, together with the task's own writes."""
+    REPLACE = 4
+    """It becomes another task, which takes over its id and its place in a workflow."""
 
 
 @dataclass(slots=True)
@@ -30,7 +32,8 @@ class Outcome:
     ``stored`` says whether the state is written at all. ``result`` and ``children`` are JSON
     texts, ``exception`` is the class name of an error. ``retval`` and ``error`` are the live
     objects, for callers in the same process. ``messages`` are enqueued in the commit that ends
-    the task.
+    the task, and ``replacement`` is what its message becomes then. ``filled`` are queues that an
+    end which is committed already has filled.
     """
 
     disposal: Disposal
@@ -44,6 +47,8 @@ class Outcome:
     retval: Any = None
     error: BaseException | None = None
     again: dict[str, Any] | None = None
-    messages: list[NewMessage] | None = None
+    messages: list[Row] | None = None
+    replacement: NewMessage | None = None
+    filled: list[str] | None = None
     delay: float = 0.0
     lost_deliveries: int = 0

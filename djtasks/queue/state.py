@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections
 
@@ -13,13 +13,21 @@ from djtasks.conf import conf
 from djtasks.queue.sql import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from uuid import UUID
 
 STATE = load("state")
+ENDS = load("ends")
 FORGET = load("forget")
+FOLLOWING = load("following")
 STORE_STATE = load("store_state")
+
+VALUES_AT_ONCE = 1000
+"""Tasks whose results are read by one query."""
+
+STATES_AT_ONCE = 10_000
+"""Tasks whose mere states are read by one query, or whose results are deleted by one."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -46,6 +54,7 @@ class TaskState:
     parent_id: UUID | None
     custom_id: str | None
     updated_since_start: bool
+    is_followed: bool
 
     @property
     def exists(self) -> bool:
@@ -102,11 +111,61 @@ def read_state(ids: Sequence[UUID], *, using: str | None = None) -> dict[UUID, T
         return {row[0]: TaskState(*row) for row in cursor.fetchall()}
 
 
+class Ended(NamedTuple):
+    """How a task ended; ``result`` and ``children`` are JSON texts."""
+
+    state: str
+    result: str | None
+    traceback: str | None
+    children: str | None
+    is_followed: bool = False
+    """Whether a task comes after it in a chain."""
+
+
+def read_ends(
+    ids: Sequence[UUID], valued: int, *, using: str | None = None
+) -> Iterator[tuple[UUID, Ended | str]]:
+    """Read which of many tasks have ended: the id and, for the first ``valued``, how they ended.
+
+    Of the others only the state is read. They come in the order of ``ids``, in one query for each
+    :data:`VALUES_AT_ONCE` or :data:`STATES_AT_ONCE` of them.
+    """
+    start = 0
+    while start < len(ids):
+        chunk = ids[start : start + (VALUES_AT_ONCE if start < valued else STATES_AT_ONCE)]
+        here = min(valued - start, len(chunk))
+        with connections[using or conf.DATABASE].cursor() as cursor:
+            cursor.execute(
+                ENDS, {"ids": f"{{{','.join([id.hex for id in chunk])}}}", "valued": here}
+            )
+            rows = cursor.fetchall()
+        for place, state, *value in rows:
+            yield chunk[place - 1], Ended(state, *value) if place <= here else state
+        start += len(chunk)
+
+
+def following(id: UUID, *, using: str | None = None) -> list[tuple[UUID, str | None, str | None]]:
+    """What comes right after a task in its chain: ids, the callers' own ids, and the group's id."""
+    with connections[using or conf.DATABASE].cursor() as cursor:
+        cursor.execute(FOLLOWING, {"id": id})
+        return list(cursor.fetchall())
+
+
+def queued_among(ids: Sequence[UUID], *, using: str | None = None) -> list[UUID]:
+    """Which of these tasks are queued or running, as this connection sees it."""
+    with connections[using or conf.DATABASE].cursor() as cursor:
+        cursor.execute("SELECT id FROM djtasks_message WHERE id = ANY (%s::uuid[])", (list(ids),))
+        return [row[0] for row in cursor.fetchall()]
+
+
 def forget(ids: Sequence[UUID], *, using: str | None = None) -> int:
     """Delete the results of these tasks; returns how many there were."""
+    count = 0
     with connections[using or conf.DATABASE].cursor() as cursor:
-        cursor.execute(FORGET, (list(ids),))
-        return int(cursor.fetchone()[0])
+        for start in range(0, len(ids), STATES_AT_ONCE):
+            cursor.execute(FORGET, (list(ids[start : start + STATES_AT_ONCE]),))
+            count += int(cursor.fetchone()[0])
+    return count
 
 
 def store_state(

@@ -92,34 +92,40 @@ class Waiting:
         else:
             _give_back(line)
 
-    def pause(self, longest: float) -> None:
-        """Sleep until one of the tasks may have ended, at most ``longest`` seconds."""
+    def pause(self, longest: float) -> list[str] | None:
+        """Sleep until one of the tasks may have ended, at most ``longest`` seconds.
+
+        Returns the ids of those that are said to have ended, others that this process waited for
+        before among them; None where nobody can say.
+        """
         line = self._line
         if line is None:
             time.sleep(max(0.0, min(longest, self._poll)))
             self._poll = min(self._poll * 2, LAST_POLL)
-            return
+            return None
         try:
-            for _ in line.connection.notifies(timeout=max(0.0, longest), stop_after=1):
-                return
+            notified = line.connection.notifies(timeout=max(0.0, longest), stop_after=1)
+            return [notification.payload for notification in notified]
         except psycopg.OperationalError:
             logger.debug("A waiting connection was lost; polling instead", exc_info=True)
             line.connection.close()
             self._line = None
+            return None
 
-    def is_visible(self, id: UUID) -> bool:
-        """Whether others can see this task's message or result: it is committed.
+    def hidden(self, ids: Collection[UUID]) -> list[UUID]:
+        """Those tasks of which others see neither a message nor a result: none is committed.
 
-        Without a connection of its own the wait cannot tell, and says yes.
+        Without a connection of its own the wait cannot tell, and says none.
         """
-        if self._line is None:
-            return True
+        if self._line is None or not ids:
+            return []
         found = self._line.connection.execute(
-            "SELECT EXISTS (SELECT FROM djtasks_message WHERE id = %(id)s)"
-            " OR EXISTS (SELECT FROM djtasks_taskresult WHERE id = %(id)s)",
-            {"id": id},
-        ).fetchone()
-        return bool(found and found[0])
+            "SELECT id FROM unnest(%s::uuid[]) AS i (id)"
+            " WHERE NOT EXISTS (SELECT FROM djtasks_message m WHERE m.id = i.id)"
+            " AND NOT EXISTS (SELECT FROM djtasks_taskresult r WHERE r.id = i.id)",
+            (list(ids),),
+        )
+        return [row[0] for row in found]
 
 
 class Line:

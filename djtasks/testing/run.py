@@ -15,7 +15,7 @@ from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.claim import CLAIM, START, deliveries
 from djtasks.queue.enqueue import flush_deferred
-from djtasks.queue.finish import Batch
+from djtasks.queue.finish import end_here
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 from djtasks.registry import registry
@@ -149,8 +149,4 @@ def _run(delivery: Delivery, connection: BaseDatabaseWrapper) -> Outcome:
 def _store(connection: BaseDatabaseWrapper, delivery: Delivery, outcome: Outcome) -> None:
     if outcome.disposal is Disposal.ENDED:
         return
-    batch = Batch()
-    batch.add_outcome(delivery, TEST_WORKER, outcome)
-    with connection.cursor() as cursor:
-        for statement, params, _expected in batch.statements(HOSTNAME):
-            cursor.execute(statement, params)
+    end_here(connection, delivery, outcome, TEST_WORKER, HOSTNAME)

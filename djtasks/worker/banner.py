@@ -33,7 +33,8 @@ def banner(options: WorkerOptions, server_version: str, database: str, note: str
     ]
     if note:
         lines += ["", f"  {note}"]
-    names = sorted(registry)
+    # Those of the package itself are not what people look for here.
+    names = sorted(name for name in registry if not name.startswith("djtasks."))
     lines += ["", "Tasks:" if names else "No tasks: no installed app has a tasks module."]
     lines += [f"  . {name}" for name in names]
     return "\n".join(lines) + "\n"

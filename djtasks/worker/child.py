@@ -134,7 +134,8 @@ class Child:
         self._in_user_code = True
         try:
             outcome = self._runner.run(row, lost)
-            frame = reply(token, outcome, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            frame = reply(token, outcome, seconds, row[18] is not None)
         finally:
             self._in_user_code = False
         self._sock.sendall(frame)

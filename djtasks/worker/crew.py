@@ -269,7 +269,7 @@ class Crew:
         held = member.held
         runs: list[tuple[float, int]] = []
         add = batch.add
-        for token, disposal, text, linked, seconds in member.reader.available():
+        for token, disposal, text, linked, seconds, fed in member.reader.available():
             if token:
                 assignment = held.pop(token, None)
                 # A slot is free again, whichever it is.
@@ -277,7 +277,7 @@ class Crew:
                 if assignment is None:
                     continue
                 delivery, owner, _limit, _lost = assignment
-                add(disposal, delivery, owner, text, linked)
+                add(disposal, delivery, owner, text, linked, fed)
                 runs.append((seconds, len(delivery.payload or "")))
             elif disposal == "ready":
                 member.ready = True

@@ -23,7 +23,9 @@ from djtasks.conf import conf
 from djtasks.execution.lost import Cause, Verdict, verdict
 from djtasks.queue.claim import deliveries
 from djtasks.queue.connect import parameters
+from djtasks.queue.finish import TELL_WAITERS
 from djtasks.queue.sql import load
+from djtasks.queue.stuck import end_stuck
 from djtasks.registry import registry
 from djtasks.worker.losses import acknowledgement
 from djtasks.worker.session import CONNECT_TIMEOUT, LOCK_CLASS, PLANNER, RawUUID
@@ -57,6 +59,7 @@ ADOPT = load("adopt")
 RELEASE = load("release")
 WAKE = load("wake")
 PRUNE = load("prune")
+PRUNE_GROUPS = load("prune_groups")
 SWEEP_WAITERS = load("sweep_waiters")
 SWEEP_PAYLOADS = load("sweep_payloads")
 SWEEP_STATES = load("sweep_states")
@@ -200,6 +203,7 @@ class Keeper(threading.Thread):
             connection.execute(SWEEP_WAITERS)
         if self._due("leftovers", LEFTOVERS_EVERY):
             connection.execute(SWEEP_PAYLOADS)
+            self._end_stuck(connection)
             if age := _result_age():
                 connection.execute(SWEEP_STATES, {"age": age})
 
@@ -286,6 +290,8 @@ class Keeper(threading.Thread):
     def _prune(self, connection: psycopg.Connection[Any]) -> None:
         """Delete expired results, in batches between which others have their turn."""
         age = _result_age()
+        if age:
+            connection.execute(PRUNE_GROUPS, {"age": age, "limit": PRUNE_BATCH})
         ends = time.monotonic() + PRUNE_SECONDS
         while age and time.monotonic() < ends and not self._stop_asked.is_set():
             with connection.transaction():
@@ -296,6 +302,18 @@ class Keeper(threading.Thread):
                 return
         # There is more: go on at the next tick, after the heartbeat.
         self._next.pop("prune", None)
+
+    @staticmethod
+    def _end_stuck(connection: psycopg.Connection[Any]) -> None:
+        """End what waits for messages that were deleted by hand."""
+        queues, ids = end_stuck(connection)
+        if ids:
+            logger.warning(
+                "%d tasks were ended that waited for tasks which somebody deleted", len(ids)
+            )
+            connection.execute(TELL_WAITERS, {"ids": f"{{{','.join(ids)}}}"})
+        for queue in sorted(set(queues)):
+            connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is not None and not self._connection.closed:

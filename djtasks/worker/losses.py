@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 from djtasks.codec import encode_exception
 from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
 from djtasks.execution.lost import EARLY, Acknowledgement, Cause, Verdict, verdict
+from djtasks.queue.feeding import failure
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
+from djtasks.states import FAILURE
 
 if TYPE_CHECKING:
     from djtasks.queue.finish import Batch
@@ -35,12 +37,15 @@ def fail(assignment: Assignment, batch: Batch) -> None:
     _verdict, kind, detail = assignment.lost or ("", "lost", "")
     error = TimeLimitExceeded(detail) if kind == "limit" else WorkerLostError(detail)
     name = type(error).__name__
+    text = f"{name}: {error}"
+    delivery = assignment.delivery
     batch.add(
         Disposal.END,
-        assignment.delivery,
+        delivery,
         assignment.owner,
         f'"runtime":null,"state":"FAILURE","result":{encode_exception(error)},'
-        f'"traceback":{json.dumps(f"{name}: {error}")},"exception":"{name}"',
+        f'"traceback":{json.dumps(text)},"exception":"{name}"',
+        fed=None if delivery.feeds is None else failure(FAILURE, error, text),
     )
 
 

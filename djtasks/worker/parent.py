@@ -134,6 +134,9 @@ class Parent:
         if self._given_up and not await self._register_again():
             return
         began = time.monotonic()
+        if link.batch.feeds:
+            # What waits for these ends becomes ready with them, and is claimed in the same turn.
+            self.intake.hungry = True
         looks = self._may_claim() and self.intake.wants_to_look(began)
         room = self.crew.room() if looks else 0
         turn = self.intake.plan(Turn(link.take()), room, began, listens=self.session.listens)

@@ -11,6 +11,7 @@ from djtasks.execution.executor import Executor, Place
 from djtasks.execution.lost import Verdict
 from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.delivery import Delivery
+from djtasks.queue.feeding import fed_members
 from djtasks.queue.finish import linked_members, members, returned_members
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
@@ -71,15 +72,16 @@ class Runner:
             return broken(delivery, error)
 
 
-def reply(token: int, outcome: Outcome, seconds: float) -> bytes:
-    """The frame that tells the parent of an outcome."""
+def reply(token: int, outcome: Outcome, seconds: float, feeds: bool) -> bytes:
+    """The frame that tells the parent of an outcome; ``feeds`` if others may wait for it."""
     linked = linked_members(outcome) if outcome.messages else None
     disposal = int(outcome.disposal)
     ended = outcome.disposal is Disposal.ENDED
     text = returned_members(outcome) if ended else members(outcome)
-    return pack((token, disposal, text, linked, seconds))
+    fed = fed_members(outcome) if feeds else None
+    return pack((token, disposal, text, linked, seconds, fed))
 
 
 def note(what: str, tokens: list[int]) -> bytes:
     """The frame that tells the parent something else: ready, recalled or worn out."""
-    return pack((0, what, tokens, None, 0.0))
+    return pack((0, what, tokens, None, 0.0, None))

@@ -16,7 +16,8 @@ from djtasks.conf import conf
 from djtasks.queue.arrays import numbers, texts
 from djtasks.queue.claim import CLAIM, deliveries
 from djtasks.queue.connect import is_pooled, parameters
-from djtasks.queue.finish import TELL_WAITERS
+from djtasks.queue.feeding import FAIL, FEED
+from djtasks.queue.finish import TELL_WAITERS, told
 from djtasks.queue.sql import load
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Turn:
         "batch",
         "claim",
         "claimed",
+        "fed_queues",
         "filled_queues",
         "given_away",
         "limit",
@@ -136,12 +138,19 @@ class Turn:
         self.claimed: list[Delivery] = []
         self.next_due: float | None = None
         self.given_away = 0
+        self.fed_queues: set[str] = set()
 
     @property
     def only_claims(self) -> bool:
         """Whether the turn is a claim and nothing else."""
         more = self.promote or self.wants_work is not None or self.queues is not None
         return bool(self.limit) and not more and not len(self.batch)
+
+    def fed_queues_for_others(self) -> list[str]:
+        """The queues in which more became ready than this turn has claimed, as far as it knows."""
+        if self.limit and len(self.claimed) < self.limit:
+            return sorted(self.fed_queues.difference(self.claim["queues"]))
+        return sorted(self.fed_queues)
 
     def claim_of(self, worker_id: int) -> dict[str, Any]:
         """The parameters of the claim."""
@@ -295,15 +304,18 @@ class Session:
             turn.claimed = deliveries(await cursor.fetchall())
             return
         checked: list[tuple[psycopg.AsyncCursor[Any], int]] = []
+        telling: list[tuple[str, psycopg.AsyncCursor[Any]]] = []
+        doomed: list[str] = []
+        later: set[str] = set()
         claim = due = queues = None
         batch = turn.batch
         prepare = None if not self.pooled else False
+
+        async def send(sql: str, params: Any = None) -> psycopg.AsyncCursor[Any]:
+            cursor = connection.cursor(binary=True)
+            return await cursor.execute(sql, params, prepare=prepare)
+
         async with connection.pipeline() as pipeline:
-
-            async def send(sql: str, params: Any = None) -> psycopg.AsyncCursor[Any]:
-                cursor = connection.cursor(binary=True)
-                return await cursor.execute(sql, params, prepare=prepare)
-
             if self.pooled:
                 await send("BEGIN ISOLATION LEVEL READ COMMITTED")
                 for name, value in PLANNER:
@@ -312,6 +324,8 @@ class Session:
                 cursor = await send(statement, params)
                 if expected:
                     checked.append((cursor, expected))
+                elif statement in (FEED, FAIL):
+                    telling.append((statement, cursor))
             if turn.promote:
                 await send(PROMOTE)
             if turn.limit:
@@ -337,6 +351,11 @@ class Session:
         for cursor, expected in checked:
             row = await cursor.fetchone()
             turn.given_away += expected - (row[0] if row else 0)
+        for statement, cursor in telling:
+            news = told(statement, await cursor.fetchone())
+            turn.fed_queues.update(news.ready)
+            later.update(news.later)
+            doomed += news.ended
         if claim is not None:
             turn.claimed = deliveries(await claim.fetchall())
         if due is not None:
@@ -344,3 +363,14 @@ class Session:
             turn.next_due = row[0] if row else None
         if queues is not None:
             turn.queues = [row[0] for row in await queues.fetchall()]
+        others = turn.fed_queues_for_others()
+        if doomed or others or later:
+            # What the turn did to those that wait is known only now; they are told last.
+            async with connection.pipeline():
+                if doomed:
+                    await send(TELL_WAITERS, {"ids": f"{{{','.join(doomed)}}}"})
+                for queue in others:
+                    await send(WAKE, {"channel": "djtasks_wake", "queue": queue})
+                for queue in sorted(later):
+                    # To this worker too, if it is idle: it looks when the first of them is due.
+                    await send(WAKE, {"channel": "djtasks_due", "queue": queue})

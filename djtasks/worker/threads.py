@@ -99,7 +99,8 @@ class ThreadedChild:
                 self._board.begin(slot, token)
             began = time.perf_counter()
             outcome = self._runner.run(row, lost)
-            frame = reply(token, outcome, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            frame = reply(token, outcome, seconds, row[18] is not None)
             with self._sending:
                 self._sock.sendall(frame)
             self._board.end(slot)

@@ -389,7 +389,8 @@ def break_connection() -> None:
     """Have the server end this task's own connection."""
     pid = backend_pid.run()
     with connections["other"].cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+        # Wait until it is gone, five seconds at most: the next task must not meet it alive.
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
 @shared_task

@@ -5,7 +5,8 @@ WITH adopted AS (
     SET worker_id = %(worker)s
     WHERE id = ANY (%(ids)s::uuid[])
     RETURNING id, task, payload, payload_id, options, queue, rank, seq, retries, deliveries,
-              eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id
+              eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id,
+              feeds, position
 )
 SELECT c.id,
        c.task,
@@ -24,6 +25,8 @@ SELECT c.id,
        c.custom_id,
        c.root_id,
        c.parent_id,
-       c.payload_id
+       c.payload_id,
+       c.feeds,
+       c.position
 FROM adopted c
 LEFT JOIN djtasks_payload p ON p.id = c.payload_id

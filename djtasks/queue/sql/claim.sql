@@ -31,7 +31,8 @@ WITH claimed AS (
         LIMIT %(limit)s
     ))
     RETURNING id, task, payload, payload_id, options, queue, rank, seq, retries, deliveries,
-              eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id
+              eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id,
+              feeds, position
 )
 SELECT c.id,
        c.task,
@@ -50,6 +51,8 @@ SELECT c.id,
        c.custom_id,
        c.root_id,
        c.parent_id,
-       c.payload_id
+       c.payload_id,
+       c.feeds,
+       c.position
 FROM claimed c
 LEFT JOIN djtasks_payload p ON p.id = c.payload_id

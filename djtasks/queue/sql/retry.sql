@@ -27,16 +27,18 @@ WITH attempt AS (
     WHERE m.id = ANY (ARRAY[a.id]) AND m.worker_id = a.owner
     RETURNING m.id, m.custom_id, m.task, m.queue, m.rank, m.payload, m.payload_id, m.options,
               m.deliveries, m.enqueued_at, m.started_at, m.root_id, m.parent_id,
-              a.retries - 1 AS retries, a.state, a.result, a.traceback, a.exception, a.runtime,
+              m.after, m.feeds, m.position, a.retries - 1 AS retries, a.state, a.result, a.traceback, a.exception, a.runtime,
               a.children
 ), stored AS (
     INSERT INTO djtasks_taskresult AS r
         (id, custom_id, task, state, queue, rank, payload, payload_id, options,
          result, exception, traceback, worker, retries, deliveries,
-         enqueued_at, started_at, updated_at, runtime, root_id, parent_id, children)
+         enqueued_at, started_at, updated_at, runtime, root_id, parent_id,
+         after, feeds, position, children)
     SELECT id, custom_id, task, state, queue, rank, payload, payload_id, options,
            result::text, exception, traceback, %(hostname)s, retries, deliveries,
-           enqueued_at, started_at, now(), runtime, root_id, parent_id, children::text
+           enqueued_at, started_at, now(), runtime, root_id, parent_id,
+           after, feeds, position, children::text
     FROM put_back
     WHERE state IS NOT NULL
     ON CONFLICT (id) DO UPDATE SET

@@ -1,0 +1,180 @@
+-- Whether an idle worker serves the queue.
+-- "
+-- EATE FUNCTION djtasks_awaited(queue_name text) RETURNS boolean
+-- NGUAGE plpgsql AS $$
+-- GIN
+-- TURN EXISTS (
+-- LECT FROM djtasks_worker
+-- ERE wants_work
+-- D (queues IS NULL OR queue_name = ANY (queues))
+-- D NOT (queue_name = ANY (excluded_queues))
+-- 
+-- D
+-- 
+-- ",
+-- ROP FUNCTION IF EXISTS djtasks_awaited(text)",
+-- 
+-- nPostgres(
+-- "
+-- EATE FUNCTION djtasks_wake(channel text, queue_name text) RETURNS void
+-- NGUAGE plpgsql AS $$
+-- GIN
+--  djtasks_awaited(queue_name) THEN
+-- RFORM pg_notify(channel, queue_name);
+-- D IF;
+-- D
+-- 
+-- ",
+-- ROP FUNCTION IF EXISTS djtasks_wake(text, text)",
+-- 
+-- nPostgres(
+-- Enqueues one message outside of any transaction. An idle worker is told of it while
+-- the disk is still being written: its claim is behind the message in the log, so the
+-- claim's commit, which comes before the task begins, makes both durable. The caller
+-- waits for the disk in the end: a commit needs a record of its own to wait for.
+-- "
+-- EATE PROCEDURE djtasks_enqueue(
+-- OUT inserted integer, new_id uuid, task_name text, body text,
+-- eue_name text, new_rank integer
+-- 
+-- NGUAGE plpgsql AS $$
+-- CLARE
+-- aited boolean := djtasks_awaited(queue_name);
+-- GIN
+--  awaited THEN
+-- RFORM set_config('synchronous_commit', 'off', true);
+-- D IF;
+-- SERT INTO djtasks_message (id, task, payload, queue, rank)
+-- LUES (new_id, task_name, body, queue_name, new_rank)
+--  CONFLICT (id) DO NOTHING;
+-- T DIAGNOSTICS inserted = ROW_COUNT;
+-- MMIT;
+--  After the commit: a worker that begins to wait now sees the message itself.
+--  awaited OR djtasks_awaited(queue_name) THEN
+-- RFORM pg_notify('djtasks_wake', queue_name);
+-- MMIT;
+-- D IF;
+--  awaited THEN
+-- RFORM pg_logical_emit_message(true, 'djtasks', '');
+-- MMIT;
+-- D IF;
+-- D
+-- 
+-- ",
+-- ROP PROCEDURE IF EXISTS djtasks_enqueue(integer, uuid, text, text, text, integer)",
+-- 
+-- nPostgres(
+-- Ends what waits for messages that failed: wave by wave, each message once. What a
+-- chain has behind it fails as its cause did; the body of a chord fails with ChordError,
+-- which names the cause, and its errbacks are called. Joins that can never be complete
+-- are dropped. The failures are objects with feeds, position, name, state, result,
+-- exception, traceback and repr of the cause.
+-- "
+-- EATE FUNCTION djtasks_fail(failures json, OUT queues text[], OUT ids uuid[])
+-- NGUAGE plpgsql AS $$
+-- CLARE
+-- ve json := failures;
+-- ve_ids uuid[];
+-- ve_queues text[];
+-- GIN
+-- eues := '{}';
+-- s := '{}';
+-- ILE wave IS NOT NULL LOOP
+-- TH cause AS MATERIALIZED (
+-- LECT DISTINCT ON (f.feeds)
+-- feeds, f.position IS NOT NULL AS is_counted,
+-- position IS NOT NULL AND NOT coalesce(j.is_group, false)
+--  is_chord,
+-- name, f.state, f.result, f.exception, f.traceback, f.repr
+-- OM json_to_recordset(wave) AS f
+-- eeds uuid, position int, name text, state text, result json,
+-- ception text, traceback text, repr text)
+-- FT JOIN djtasks_join j ON j.id = f.feeds
+-- DER BY f.feeds, f.position
+--  gone AS (
+-- LETE FROM djtasks_message m
+-- ING cause c
+-- ERE m.after = ANY (ARRAY[c.feeds]) AND m.state = 2
+-- TURNING m.*, c.is_counted, c.is_chord, c.name, c.result,
+-- state AS cause_state, c.exception, c.traceback, c.repr
+--  ended AS (
+-- LECT g.id, g.custom_id, g.task, g.queue, g.rank, g.payload, g.options,
+-- enqueued_at, g.root_id, g.parent_id, g.after, g.feeds, g.position,
+-- traceback, g.is_counted,
+-- alesce(g.custom_id, g.id::text) AS name,
+-- SE WHEN g.is_chord THEN 'FAILURE' ELSE g.cause_state END AS state,
+-- SE WHEN g.is_chord THEN 'ChordError' ELSE g.exception END
+--  exception,
+-- SE WHEN g.is_chord THEN json_build_object(
+-- xc_type', 'ChordError',
+-- xc_message', json_build_array(
+-- ependency ' || g.name || ' raised ' || g.repr),
+-- xc_module', 'djtasks.exceptions') ELSE g.result END AS result,
+-- SE WHEN g.is_chord THEN 'ChordError('
+--  djtasks_quoted('Dependency ' || g.name || ' raised ' || g.repr)
+--  ')' ELSE g.repr END AS repr
+-- OM gone g
+--  stored AS (
+-- SERT INTO djtasks_taskresult AS r
+-- d, custom_id, task, state, queue, rank, payload, options, result,
+-- ception, traceback, enqueued_at, date_done, root_id, parent_id,
+-- ter, feeds, position)
+-- LECT id, custom_id, task, state, queue, rank, payload, options,
+-- sult::text, exception, traceback, enqueued_at, now(), root_id,
+-- rent_id, after, feeds, position
+-- OM ended
+--  CONFLICT (id) DO UPDATE SET
+-- stom_id = excluded.custom_id, task = excluded.task,
+-- ate = excluded.state, queue = excluded.queue, rank = excluded.rank,
+-- yload = excluded.payload, payload_id = NULL,
+-- tions = excluded.options, result = excluded.result,
+-- ception = excluded.exception, traceback = excluded.traceback,
+-- rker = NULL, retries = 0, deliveries = 0,
+-- queued_at = excluded.enqueued_at, started_at = NULL,
+-- dated_at = now(), date_done = now(), runtime = NULL,
+-- ot_id = excluded.root_id, parent_id = excluded.parent_id,
+-- ter = excluded.after, feeds = excluded.feeds,
+-- sition = excluded.position, children = NULL
+--  called AS (
+-- SERT INTO djtasks_message
+-- d, task, payload, queue, rank, root_id, parent_id)
+-- LECT gen_random_uuid(), 'djtasks.errbacks',
+-- on_build_array(json_build_array(
+-- name, e.task, e.payload, e.options, e.result::text,
+-- traceback), json_build_object())::text,
+-- queue, e.rank, e.root_id, e.id
+-- OM ended e
+-- ERE e.is_counted AND e.options::json -> 'link_error' IS NOT NULL
+-- TURNING queue
+--  dropped AS (
+-- LETE FROM djtasks_join j USING cause c
+-- ERE c.is_counted AND j.id = ANY (ARRAY[c.feeds])
+--  dropped_inputs AS (
+-- LETE FROM djtasks_input i USING cause c
+-- ERE c.is_counted AND i.join_id = ANY (ARRAY[c.feeds])
+-- 
+-- LECT json_agg(e) FILTER (WHERE e.feeds IS NOT NULL), array_agg(e.id),
+-- ELECT array_agg(DISTINCT c.queue) FROM called c)
+-- TO wave, wave_ids, wave_queues
+-- OM ended e;
+-- s := ids || coalesce(wave_ids, '{}');
+-- eues := queues || coalesce(wave_queues, '{}');
+-- D LOOP;
+-- D
+-- 
+-- ",
+-- ROP FUNCTION IF EXISTS djtasks_fail(json)",
+-- 
+-- nPostgres(
+-- A text as Python's repr() shows it; what is inside has no line breaks, for it comes
+-- from repr() itself.
+CREATE FUNCTION djtasks_quoted(words text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN strpos(words, chr(39)) > 0 AND strpos(words, chr(34)) = 0
+        THEN chr(34) || replace(words, chr(92), repeat(chr(92), 2)) || chr(34)
+        ELSE chr(39)
+             || replace(replace(words, chr(92), repeat(chr(92), 2)), chr(39), chr(92) || chr(39))
+             || chr(39)
+    END
+$$

@@ -1,0 +1,110 @@
+"""What an end means to those who wait for it: the results and failures that are fed to joins."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from djtasks import states
+from djtasks.codec import encode_exception, storable
+from djtasks.exceptions import TaskRevokedError
+from djtasks.queue.arrays import numbers, texts
+from djtasks.queue.outcome import Disposal
+from djtasks.queue.sql import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from djtasks.queue.finish import Entry
+    from djtasks.queue.outcome import Outcome
+
+LOCK_JOINS = load("lock_joins")
+FEED = load("feed")
+FAIL = load("fail")
+
+SUCCEEDED = ""
+"""What is fed by an end whose result is stored: that result."""
+
+_dumps = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def fed_members(outcome: Outcome) -> str | None:
+    """What an outcome feeds, as the members of a JSON object; None if it is no end.
+
+    The result of a success, unless it is stored anyway; of anything else, how it ended.
+    """
+    if outcome.disposal not in (Disposal.END, Disposal.ENDED):
+        return None
+    if outcome.state == states.SUCCESS:
+        plain = outcome.stored and outcome.children is None and outcome.runtime is not None
+        return SUCCEEDED if plain else f'"value":{outcome.result}'
+    error = outcome.error
+    state = outcome.state
+    if error is None or state not in states.READY_STATES:
+        # Ignored, or rejected by hand: what waits can never have its result.
+        state = states.REVOKED
+        error = TaskRevokedError(f"what it waits for was {outcome.state.lower()}")
+    return failure(state, error, outcome.traceback)
+
+
+def failure(state: str, error: BaseException, traceback: str | None) -> str:
+    """How a task ended without a result, for those who wait for it."""
+    try:
+        shown = storable(repr(error))
+    except Exception as trouble:
+        shown = f"<{type(error).__qualname__} whose repr() raised {type(trouble).__qualname__}>"
+    return (
+        f'"state":{_dumps(state)},"result":{encode_exception(error)},'
+        f'"exception":{_dumps(type(error).__qualname__)},"traceback":{_dumps(traceback)},'
+        f'"repr":{_dumps(shown)}'
+    )
+
+
+def statements(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The statements that feed joins, to be run before those that end the messages.
+
+    All but the first return the queues that they filled, and the second of those the ids of what
+    ended because of it.
+    """
+    causes, owners, joins, positions, results = [], [], [], [], []
+    failed, counted, failing = [], [], []
+    for entry in entries:
+        feeds = entry.feeds
+        if feeds is None or entry.fed is None or entry.disposal == Disposal.ENDED:
+            continue
+        join = feeds.hex()
+        position = "null" if entry.position is None else str(entry.position)
+        if entry.position is not None:
+            counted.append(join)
+        if entry.fed.startswith('"state":'):
+            failing.append(join)
+            failed.append(
+                f'{{"cause":"{entry.key}","owner":{entry.owner},"feeds":"{join}",'
+                f'"position":{position},"name":{_dumps(entry.name)},{entry.fed}}}'
+            )
+            continue
+        causes.append(entry.key)
+        owners.append(entry.owner)
+        joins.append(join)
+        positions.append(position)
+        # The last member of both, and the first of its name.
+        results.append(entry.fed[8:] or entry.members.partition('"result":')[2])
+    if counted or failing:
+        yield (
+            LOCK_JOINS,
+            {"failing": f"{{{','.join(failing)}}}", "counted": f"{{{','.join(set(counted))}}}"},
+        )
+    if causes:
+        yield (
+            FEED,
+            {
+                "causes": f"{{{','.join(causes)}}}",
+                "owners": numbers(owners),
+                "joins": f"{{{','.join(joins)}}}",
+                "positions": f"{{{','.join(positions)}}}",
+                "results": texts(results),
+            },
+        )
+    if failed:
+        yield FAIL, {"failed": f"[{','.join(failed)}]"}

@@ -1,0 +1,72 @@
+"""Ending messages that have not begun, and what waits for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import connections, transaction
+
+from djtasks import states
+from djtasks.codec import encode_exception
+from djtasks.conf import conf
+from djtasks.exceptions import TaskRevokedError
+from djtasks.queue.claim import deliveries
+from djtasks.queue.enqueue import wake_workers
+from djtasks.queue.feeding import LOCK_JOINS
+from djtasks.queue.finish import TELL_WAITERS, Batch, write_here
+from djtasks.queue.outcome import Disposal, Outcome
+from djtasks.queue.sql import load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from django.db.backends.base.base import BaseDatabaseWrapper
+
+REVOKE = load("revoke")
+PLACES = load("places")
+
+REVOKER = -2
+"""The owner of what is being revoked: no worker has this id."""
+
+
+def revoke(ids: Sequence[UUID], *, reason: str = "revoked", using: str | None = None) -> int:
+    """End those of these messages that no worker has begun as REVOKED; returns how many.
+
+    What waits for them in a workflow ends with them, in the same transaction. A task that runs
+    goes on, as in Celery, and one that has ended stays as it is.
+    """
+    alias = using or conf.DATABASE
+    connection = connections[alias]
+    error = TaskRevokedError(reason)
+    with transaction.atomic(using=alias):
+        with connection.cursor() as cursor:
+            # Joins before messages, as in a worker's turn, and no message that is locked: so
+            # nobody waits for this transaction in a circle.
+            cursor.execute(PLACES, {"ids": list(ids)})
+            counted, failing = cursor.fetchone()
+            cursor.execute(LOCK_JOINS, {"counted": counted, "failing": failing})
+            cursor.execute(REVOKE, {"worker": REVOKER, "ids": list(ids)})
+            rows = [tuple(getattr(v, "bytes", v) for v in row) for row in cursor.fetchall()]
+        batch = Batch()
+        for delivery in deliveries(rows):
+            outcome = Outcome(
+                Disposal.END,
+                states.REVOKED,
+                result=encode_exception(error),
+                exception="TaskRevokedError",
+                error=error,
+            )
+            batch.add_outcome(delivery, REVOKER, outcome)
+        _, queues, doomed = write_here(connection, batch, "")
+        ended = [*batch.ended_ids(), *doomed]
+        transaction.on_commit(lambda: _tell(connection, ended, queues), using=alias)
+    return len(batch)
+
+
+def _tell(connection: BaseDatabaseWrapper, ended: list[str], queues: list[str]) -> None:
+    if ended:
+        with connection.cursor() as cursor:
+            cursor.execute(TELL_WAITERS, {"ids": f"{{{','.join(ended)}}}"})
+    if queues:
+        wake_workers(connection, {"djtasks_wake": set(queues)})

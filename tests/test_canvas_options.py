@@ -1,0 +1,246 @@
+"""Options of workflows on a worker, and what each task is told of the workflow that it is in."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from djtasks import AsyncResult, chain, chord, group
+from djtasks.exceptions import TaskRevokedError
+from djtasks.models import TaskResult
+from tests.canvas_world import FLOW_TASKS, PATIENCE, notes, nothing_left
+from tests.testapp import flow_tasks as canvas
+from tests.testapp import tasks
+from tests.worker_process import WorkerProcess, eventually
+
+pytestmark = pytest.mark.usefixtures("live", "worker")
+
+
+@pytest.fixture(scope="module")
+def worker(live_database: None) -> Iterator[WorkerProcess]:
+    """Two children that serve all queues but that of the worker below."""
+    with WorkerProcess("-c", "2", "-X", "second", settings=FLOW_TASKS) as worker:
+        yield worker
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(live: None) -> Iterator[None]:
+    yield
+    nothing_left()
+
+
+def row(result: Any) -> TaskResult:
+    return TaskResult.objects.get(id=result.key)
+
+
+def wait_between(before: Any, after: Any) -> float:
+    """Seconds from the end of a task until the beginning of the one behind it."""
+    started, done = row(after).started_at, row(before).date_done
+    assert started is not None
+    assert done is not None
+    return float((started - done).total_seconds())
+
+
+# --- queue, priority, headers ----------------------------------------------------------------
+
+
+def test_each_task_has_the_options_of_its_signature() -> None:
+    flow = (
+        canvas.whereabouts.s().set(queue="one", priority=3, headers={"x": 1})
+        | group(canvas.whereabouts.s().set(queue="two"), canvas.whereabouts.s().set(priority=5))
+        | canvas.whereabouts.s().set(queue="three", headers={"y": 2})
+    )
+    last = flow.delay().get(PATIENCE)
+    [[left, right]] = last["args"]
+    [first] = left["args"]
+    found = [(one["queue"], one["priority"], one["headers"]) for one in (first, left, right, last)]
+    assert found == [
+        ("one", 3, {"x": 1}),
+        ("two", 0, None),
+        ("celery", 5, None),
+        ("three", 0, {"y": 2}),
+    ]
+
+
+def test_options_of_a_call_of_a_chain_are_its_first_tasks() -> None:
+    flow = chain(canvas.whereabouts.s(), canvas.whereabouts.s())
+    last = flow.apply_async(queue="one", priority=4, headers={"x": 1}).get(PATIENCE)
+    [first] = last["args"]
+    assert (first["queue"], first["priority"], first["headers"]) == ("one", 4, {"x": 1})
+    assert (last["queue"], last["priority"], last["headers"]) == ("celery", 0, None)
+
+
+def test_options_of_a_call_of_a_group_are_those_of_each_member() -> None:
+    members = group(canvas.whereabouts.s(), canvas.whereabouts.s().set(queue="two"))
+    for told in members.apply_async(queue="one", priority=4, headers={"x": 1}).get(PATIENCE):
+        assert (told["queue"], told["priority"], told["headers"]) == ("one", 4, {"x": 1})
+
+
+def test_options_of_a_call_of_a_chord_are_its_bodys() -> None:
+    flow = chord([canvas.whereabouts.s(), canvas.whereabouts.s()], canvas.whereabouts.s())
+    body = flow.apply_async(queue="one", priority=4, headers={"x": 1}).get(PATIENCE)
+    assert (body["queue"], body["priority"], body["headers"]) == ("one", 4, {"x": 1})
+    assert {told["queue"] for told in body["args"][0]} == {"celery"}
+
+
+def test_options_of_a_call_of_map_and_chunks_are_those_of_their_tasks() -> None:
+    mapped = canvas.double.map([1, 2]).apply_async(queue="one", priority=4)
+    parts = tasks.add.chunks([(1, 1), (2, 2)], 1).apply_async(queue="one", priority=4)
+    assert (mapped.get(PATIENCE), parts.get(PATIENCE)) == ([2, 4], [[2], [4]])
+    for result in (mapped, *parts.results):
+        assert (row(result).queue, row(result).priority) == ("one", 4)
+
+
+def test_a_chain_goes_from_one_worker_to_another_and_back() -> None:
+    flow = chain(
+        canvas.whereabouts.s().set(queue="first"),
+        group(canvas.whereabouts.s().set(queue=queue) for queue in ("second", "first", "second")),
+        canvas.whereabouts.s().set(queue="first"),
+    )
+    with WorkerProcess("-c", "1", "-Q", "second", "-n", "second@here", settings=FLOW_TASKS):
+        last = flow.delay().get(PATIENCE)
+    [members] = last["args"]
+    [first] = members[0]["args"]
+    hosts = [told["hostname"] for told in (first, *members, last)]
+    here, there = hosts[:2]
+    assert hosts == [here, there, here, there, here]
+    assert here != there == "second@here"
+
+
+# --- time ------------------------------------------------------------------------------------
+
+
+def test_a_countdown_in_the_middle_counts_from_the_end_of_the_step_before() -> None:
+    flow = chain(tasks.sleep.s(0.4), canvas.same.s().set(countdown=0.6), canvas.same.s())
+    result = flow.delay()
+    assert result.get(PATIENCE) == 0.4
+    assert 0.6 <= wait_between(result.parent.parent, result.parent) < 1.1
+    assert wait_between(result.parent, result) < 0.4
+
+
+def test_a_countdown_of_a_body_counts_from_the_end_of_the_header() -> None:
+    header = [tasks.sleep.s(0.4), tasks.sleep.s(0.0)]
+    result = chord(header, canvas.same.s().set(countdown=0.6)).delay()
+    result.get(PATIENCE)
+    assert 0.6 <= wait_between(result.parent.results[0], result) < 1.1
+
+
+def test_the_countdown_of_a_call_delays_what_begins() -> None:
+    ways = (
+        chain(canvas.clock.s(), canvas.same.s()),
+        group(canvas.clock.s(), canvas.clock.s()),
+        chord([canvas.clock.s(), canvas.clock.s()], canvas.same.s()),
+    )
+    began = timezone.now().timestamp()
+    results = [way.apply_async(countdown=0.6) for way in ways]
+    clocks = [result.get(PATIENCE) for result in results]
+    for clock in (clocks[0], *clocks[1], *clocks[2]):
+        assert 0.6 <= clock - began < 1.6
+    assert wait_between(results[2].parent.results[0], results[2]) < 0.4
+
+
+def test_an_eta_of_a_later_step_is_kept() -> None:
+    eta = timezone.now() + dt.timedelta(seconds=0.8)
+    assert (canvas.same.s(1) | canvas.clock.s().set(eta=eta)).delay().get(PATIENCE) >= (
+        eta.timestamp()
+    )
+
+
+def test_expires_in_the_middle_counts_from_the_end_of_the_step_before() -> None:
+    flow = chain(tasks.sleep.s(0.8), canvas.same.s().set(expires=0.5), canvas.double.s())
+    assert flow.delay().get(PATIENCE) == 1.6
+
+
+def test_a_middle_step_that_expires_is_revoked_with_what_follows() -> None:
+    late = canvas.note.s().set(expires=0.2, countdown=0.5)
+    result = chain(canvas.same.s(1), late, canvas.note.s()).delay()
+    with pytest.raises(TaskRevokedError, match="expired"):
+        result.get(PATIENCE)
+    assert (result.parent.state, result.state) == ("REVOKED", "REVOKED")
+    assert notes() == []
+
+
+# --- ids and places --------------------------------------------------------------------------
+
+
+def test_a_task_id_is_that_of_the_end() -> None:
+    ended = chain(canvas.same.s(1), canvas.whereabouts.s()).apply_async(task_id="the-chain")
+    assert ended.id == "the-chain"
+    assert ended.get(PATIENCE)["id"] == "the-chain"
+    assert AsyncResult("the-chain").get(PATIENCE)["args"] == [1]
+
+    members = group(canvas.whereabouts.s(), canvas.whereabouts.s()).apply_async(task_id="the-group")
+    assert members.id == "the-group"
+    assert {told["group"] for told in members.get(PATIENCE)} == {"the-group"}
+
+    flow = chord([canvas.same.s(1), canvas.same.s(2)], canvas.whereabouts.s())
+    body = flow.apply_async(task_id="the-body")
+    assert body.id == "the-body"
+    assert body.get(PATIENCE)["id"] == "the-body"
+
+
+def test_every_task_knows_its_root_its_parent_and_its_group() -> None:
+    flow = (
+        canvas.whereabouts.s()
+        | group(
+            canvas.whereabouts.s(),
+            canvas.whereabouts.s() | canvas.whereabouts.s(),
+        )
+        | canvas.whereabouts.s()
+        | canvas.whereabouts.s()
+    )
+    result = flow.delay()
+    last = result.get(PATIENCE)
+    [body] = last["args"]
+    [[left, right]] = body["args"]
+    [inner] = right["args"]
+    [first] = left["args"]
+    assert inner["args"] == [first]
+    everyone = (first, left, inner, right, body, last)
+    assert {told["root_id"] for told in everyone} == {first["id"]}
+    assert first["parent_id"] is None
+    assert left["parent_id"] == inner["parent_id"] == first["id"]
+    assert right["parent_id"] == inner["id"]
+    assert last["parent_id"] == body["id"] == result.parent.id
+    header = result.parent.parent
+    assert left["group"] == right["group"] == header.id
+    assert (left["group_index"], right["group_index"]) == (0, 1)
+    assert [one.id for one in header.results] == [left["id"], right["id"]]
+    assert {told["group"] for told in (first, inner, body, last)} == {None}
+
+
+def test_the_handle_of_a_frozen_workflow_is_that_of_its_run() -> None:
+    flow = chain(canvas.whereabouts.s(), group(canvas.whereabouts.s(), canvas.whereabouts.s()))
+    flow |= canvas.whereabouts.s()
+    frozen = flow.freeze()
+    sent = flow.delay()
+    told = sent.get(PATIENCE)
+    assert frozen.id == sent.id == told["id"]
+    assert frozen.get(PATIENCE) == told
+    ids = [one["id"] for one in told["args"][0]]
+    assert ids == [one.id for one in frozen.parent.results]
+    assert ids == [one.id for one in sent.parent.results]
+    assert {one["group"] for one in told["args"][0]} == {frozen.parent.id}
+
+
+def test_a_link_knows_where_it_comes_from() -> None:
+    link = canvas.whereabouts.s().set(task_id="linked")
+    result = (canvas.same.s(1) | canvas.same.s()).apply_async(link=link)
+    linked: AsyncResult[Any] = AsyncResult("linked")
+    eventually(linked.ready, "the link")
+    told = linked.get()
+    assert told["parent_id"] == result.id
+    assert told["root_id"] == result.parent.id
+
+
+def test_a_body_that_is_a_group_knows_its_place() -> None:
+    flow = chord([canvas.same.s(1)] * 2, group(canvas.whereabouts.s(), canvas.whereabouts.s()))
+    result = flow.delay()
+    left, right = result.get(PATIENCE)
+    assert left["group"] == right["group"] == result.id
+    assert (left["group_index"], right["group_index"]) == (0, 1)
+    assert left["root_id"] == result.parent.results[0].id

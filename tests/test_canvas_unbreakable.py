@@ -1,0 +1,118 @@
+"""Workflows of which children, workers and the server are killed: all end, and each body once."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+from django.test import override_settings
+
+from djtasks import chain, chord
+from djtasks.models import Input, Join, Message, TaskResult
+from testproject.embedded import Server
+from tests.test_worker_database import restart
+from tests.testapp import chaos_tasks as tasks
+from tests.worker_process import Journal, WorkerProcess, eventually
+
+CHAOS = {"IMPORTS": ["tests.testapp.chaos_tasks"], "LEASE": 2.0, "HEARTBEAT_INTERVAL": 0.5}
+
+SIZES = random.Random(20261122)
+
+
+def sums(journal: Journal, count: int) -> dict[str, int]:
+    """Enqueue so many chords and chains of late and atomic members; the sums they must give."""
+    expected: dict[str, int] = {}
+    for number in range(count):
+        name = f"w{number}"
+        values = [SIZES.randrange(100) for _ in range(SIZES.randrange(1, 6))]
+        step = (tasks.late, tasks.atomic)[number % 2]
+        body = tasks.note_sum.s(journal=str(journal), name=name)
+        if number % 4 == 3:
+            first, *rest = values
+            sig: Any = chain(step.s(first), *(tasks.plus.s(value) for value in rest), body)
+        elif number % 4 == 2:
+            inner = chord([step.s(value) for value in values], tasks.total.s())
+            sig = chord([inner, chain(step.s(1), tasks.plus.s(1))], tasks.total.s()) | body
+            values = [*values, 2]
+        else:
+            sig = chord([step.s(value) for value in values], tasks.total.s()) | body
+        sig.apply_async()
+        expected[name] = sum(values)
+    return expected
+
+
+def has_more_than(count: int) -> bool:
+    """Whether more tasks than this have ended on the private server."""
+    return TaskResult.objects.using("private").count() > count
+
+
+def check(expected: dict[str, int], journal: Journal, using: str) -> None:
+    """Every workflow is complete, or failed for a reason that is recorded; nothing waits."""
+    eventually(
+        lambda: not Message.objects.using(using).exists(), "every message to end", within=120
+    )
+    assert not Join.objects.using(using).exists()
+    assert not Input.objects.using(using).exists()
+    bodies = TaskResult.objects.using(using).filter(task=tasks.note_sum.name)
+    assert bodies.count() == len(expected)
+    states = Counter(bodies.values_list("state", flat=True))
+    assert set(states) <= {"SUCCESS", "FAILURE"}
+    for reason in bodies.filter(state="FAILURE").values_list("result", flat=True):
+        assert reason is not None
+        assert "WorkerLost" in reason or "TimeLimit" in reason, reason
+    # An early body runs at most once, and what it was given is right.
+    seen = Counter(line.split()[0] for line in journal.lines)
+    assert max(seen.values()) == 1
+    for line in journal.lines:
+        name, total = line.split()
+        assert int(total) == expected[name], line
+    assert len(seen) >= states["SUCCESS"] > 0
+
+
+@pytest.mark.timeout(280)
+def test_children_and_workers_are_killed_while_workflows_run(live: None, journal: Journal) -> None:
+    chance = random.Random(1)
+    expected = sums(journal, 400)
+    workers = [WorkerProcess("-c", "2", "-l", "ERROR", settings=CHAOS) for _ in range(2)]
+    for worker in workers:
+        worker.__enter__()
+    try:
+        ends = time.monotonic() + 60
+        while Message.objects.exists() and time.monotonic() < ends:
+            time.sleep(chance.uniform(0.1, 0.5))
+            victim = chance.randrange(2)
+            children = workers[victim].children
+            if chance.random() < 0.7 and children:
+                chance.choice(children).send_signal(signal.SIGKILL)
+            else:
+                workers[victim].kill()
+                workers[victim].__exit__(None, None, None)
+                workers[victim] = WorkerProcess("-c", "2", "-l", "ERROR", settings=CHAOS)
+                workers[victim].__enter__()
+        check(expected, journal, "default")
+    finally:
+        for worker in workers:
+            worker.__exit__(None, None, None)
+
+
+@pytest.mark.timeout(280)
+def test_the_server_is_killed_while_workflows_run(
+    server: Server,
+    journal: Journal,
+) -> None:
+    with override_settings(DJTASKS={"DATABASE": "private"}):
+        expected = sums(journal, 200)
+    with (
+        WorkerProcess("-c", "2", "-l", "ERROR", url=server.url, settings=CHAOS),
+        WorkerProcess("-c", "2", "-l", "ERROR", url=server.url, settings=CHAOS),
+    ):
+        for _ in range(3):
+            enough = TaskResult.objects.using("private").count() + 50
+            eventually(partial(has_more_than, enough), "some results")
+            restart(server, "kill", 0.2)
+        check(expected, journal, "private")
