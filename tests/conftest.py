@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -23,6 +24,17 @@ from tests.worker_process import ROOT, Journal, clean_tables
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
 GRACE = 3.0  # seconds that processes have to end once the last test is over
+
+
+def pytest_configure() -> None:
+    """Take the signals of a terminal, which a shell has its background jobs ignore.
+
+    The processes that tests start inherit what is ignored, and some are to be interrupted.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

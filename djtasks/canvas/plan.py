@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from djtasks.canvas.parts import body_of, ends_in_group, is_empty, members, starts_in_group
 from djtasks.canvas.signature import Signature, as_list, signature
 from djtasks.ids import to_uuid
 from djtasks.result import AsyncResult
@@ -155,61 +156,6 @@ def handle_of(step: Step) -> AsyncResult[Any]:
     """The handle of a step's result."""
     ignored = bool(step.options.get("ignore_result"))
     return AsyncResult.of(step.id, step.custom_id, step.task, ignored)
-
-
-def ends_in_group(sig: Signature[Any]) -> bool:
-    """Whether a signature's result is a list of several tasks' results."""
-    kind = sig.subtask_type
-    if kind == "chain":
-        steps = [step for step in members(sig) if not is_empty(step)]
-        return bool(steps) and ends_in_group(steps[-1])
-    if kind == "chord":
-        return ends_in_group(body_of(sig))
-    return kind == "group"
-
-
-def starts_in_group(sig: Signature[Any]) -> bool:
-    """Whether several tasks of a signature are its first."""
-    if sig.subtask_type == "chain":
-        steps = [step for step in members(sig) if not is_empty(step)]
-        return bool(steps) and starts_in_group(steps[0])
-    return sig.subtask_type in ("group", "chord")
-
-
-def members(sig: Signature[Any]) -> list[Signature[Any]]:
-    """The steps of a chain, those of chains among them included; a group of one is its member."""
-    found: list[Signature[Any]] = []
-    for item in sig.kwargs["tasks"]:
-        step = item if isinstance(item, Signature) else signature(item)
-        if step.subtask_type == "chain" and not step.options:
-            found += members(step)
-        else:
-            found.append(_unrolled(step))
-    return found
-
-
-def _unrolled(step: Signature[Any]) -> Signature[Any]:
-    if step.subtask_type != "group" or step.options:
-        return step
-    tasks = step.kwargs["tasks"]
-    if isinstance(tasks, (list, tuple)) and len(tasks) == 1:
-        only = tasks[0]
-        return only if isinstance(only, Signature) else signature(only)
-    return step
-
-
-def is_empty(sig: Signature[Any]) -> bool:
-    """Whether a signature is known to be a group or chain without members."""
-    if sig.subtask_type not in ("group", "chain"):
-        return False
-    tasks = sig.kwargs["tasks"]
-    return isinstance(tasks, (list, tuple)) and not tasks
-
-
-def body_of(chord: Signature[Any]) -> Signature[Any]:
-    """The body of a chord."""
-    body = chord.kwargs["body"]
-    return body if isinstance(body, Signature) else signature(body)
 
 
 class _Planner:

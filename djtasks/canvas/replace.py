@@ -8,7 +8,8 @@ from uuid import UUID
 from django.db import connections, transaction
 
 from djtasks.canvas.links import as_list
-from djtasks.canvas.plan import Sink, ends_in_group, is_empty
+from djtasks.canvas.parts import ends_in_group, is_empty
+from djtasks.canvas.plan import Sink
 from djtasks.canvas.send import Planned
 from djtasks.canvas.signature import Signature, signature
 from djtasks.conf import conf
