@@ -184,6 +184,9 @@ class Parent:
         if connection is not None:
             loop.add_reader(connection, self._on_connection)
             fds.append(connection)
+            # What came with the last answers of a turn is in memory already: the socket that is
+            # waited for would not tell of it before something else arrives.
+            self._take_notifications()
         longest = self._longest_rest()
         timer = loop.call_later(longest, stirred.set)
         began = time.monotonic()
@@ -213,6 +216,9 @@ class Parent:
 
     def _on_connection(self) -> None:
         self._stirred.set()
+        self._take_notifications()
+
+    def _take_notifications(self) -> None:
         try:
             self.session.take_notifications()
         except psycopg.OperationalError as error:
