@@ -25,7 +25,7 @@ NOBODY = Delivery(
     0,
     0,
     0,
-    *[None] * 9,  # type: ignore[arg-type]
+    *[None] * 9,
 )
 
 
