@@ -17,6 +17,8 @@ from benchmarks.table import number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 KEYS = "abcdefghijkl"
+# A difference of two medians, and the memory that ten calls take on top of what is there.
+MAY_BE_NOTHING = ("p50 over bare INSERT", "caller's peak")
 
 
 def run(*arguments: str) -> tuple[int, subprocess.CompletedProcess[str]]:
@@ -61,7 +63,7 @@ def test_a_tiny_run_of_all_measures(tmp_path: Path, db: None) -> None:
         assert measure["seconds"] > 0
         for figure in measure["figures"]:
             assert figure["lowest"] <= figure["median"] <= figure["highest"], figure
-            assert figure["lowest"] > 0 or figure["name"] == "p50 over bare INSERT", figure
+            assert figure["lowest"] > 0 or figure["name"].startswith(MAY_BE_NOTHING), figure
 
     targets = [t for measure in written["measures"].values() for t in measure["targets"]]
     verdicts = [line for line in done.stdout.splitlines() if "target:" in line]
