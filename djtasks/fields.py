@@ -1,7 +1,8 @@
-"""A column that Django itself only has with ``django.contrib.postgres`` installed."""
+"""Columns that Django itself only has with ``django.contrib.postgres`` installed."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -10,25 +11,40 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     _TextsField = models.Field[list[str] | None, list[str] | None]
+    _NumbersField = models.Field[list[int] | None, list[int] | None]
 else:
-    _TextsField = models.Field
+    _TextsField = _NumbersField = models.Field
 
 
-class TextArrayField(_TextsField):
-    """A list of texts in a ``text[]`` column; psycopg converts it by itself."""
+class _ArrayColumn:
+    """What the fields share: psycopg converts the lists by itself, serialisers get JSON."""
 
-    description = "List of texts"
+    column_type: str
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         """The column's type."""
-        return "text[]"
+        return self.column_type
 
     def value_to_string(self, obj: models.Model) -> str:
-        """The names, separated by commas, for serialisers."""
-        return ",".join(self.value_from_object(obj) or ())
+        """The list as JSON, for serialisers."""
+        return json.dumps(self.value_from_object(obj))  # type: ignore[attr-defined]
 
-    def to_python(self, value: Any) -> list[str] | None:
+    def to_python(self, value: Any) -> Any:
         """A list, also from what :meth:`value_to_string` gives."""
         if isinstance(value, str):
-            return value.split(",") if value else []
+            value = json.loads(value)
         return None if value is None else list(value)
+
+
+class TextArrayField(_ArrayColumn, _TextsField):
+    """A list of texts in a ``text[]`` column."""
+
+    description = "List of texts"
+    column_type = "text[]"
+
+
+class IntegerArrayField(_ArrayColumn, _NumbersField):
+    """A list of numbers in an ``int[]`` column."""
+
+    description = "List of numbers"
+    column_type = "int[]"

@@ -1,0 +1,28 @@
+"""The tables. Hot statements on them live in :mod:`djtasks.queue`; the rest uses these models."""
+
+from __future__ import annotations
+
+from djtasks.models.activity import Activity, Depth
+from djtasks.models.fleet import Queue, Worker
+from djtasks.models.message import Input, Join, Message, MessageState, NextSequence, Payload
+from djtasks.models.pages import Overview, TaskRecord
+from djtasks.models.result import Attempt, SavedGroup, TaskResult, Waiter
+
+__all__ = [
+    "Activity",
+    "Attempt",
+    "Depth",
+    "Input",
+    "Join",
+    "Message",
+    "MessageState",
+    "NextSequence",
+    "Overview",
+    "Payload",
+    "Queue",
+    "SavedGroup",
+    "TaskRecord",
+    "TaskResult",
+    "Waiter",
+    "Worker",
+]
