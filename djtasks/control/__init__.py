@@ -1,0 +1,41 @@
+"""What can be done to tasks, queues and workers: from Python, a command, or the admin.
+
+Operations on tasks take ids and return an :class:`Outcome`. They work in short transactions of at
+most :data:`BATCH` tasks, take rows that nobody else holds, and wake workers after the commit.
+"""
+
+from __future__ import annotations
+
+from djtasks.control.choose import LIMIT, Operation, eligible, purgeable, select
+from djtasks.control.copy import copy
+from djtasks.control.each import BATCH
+from djtasks.control.end import delete, purge, revoke
+from djtasks.control.outcome import Outcome, Reason
+from djtasks.control.place import move, run_now
+from djtasks.control.queues import pause, resume
+from djtasks.control.retry import retry
+from djtasks.control.workers import quiet, stop, terminate, unquiet
+
+__all__ = [
+    "BATCH",
+    "LIMIT",
+    "Operation",
+    "Outcome",
+    "Reason",
+    "copy",
+    "delete",
+    "eligible",
+    "move",
+    "pause",
+    "purge",
+    "purgeable",
+    "quiet",
+    "resume",
+    "retry",
+    "revoke",
+    "run_now",
+    "select",
+    "stop",
+    "terminate",
+    "unquiet",
+]
