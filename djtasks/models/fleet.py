@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -72,9 +70,7 @@ class Worker(models.Model):
     class Meta:
         verbose_name = _("worker")
         verbose_name_plural = _("workers")
-        permissions: ClassVar[list[tuple[str, str]]] = [
-            ("control_worker", "Can quiet and stop workers"),
-        ]
+        permissions = (("control_worker", "Can quiet and stop workers"),)
 
     def __str__(self) -> str:
         return f"{self.hostname} ({self.pid})"
@@ -95,10 +91,10 @@ class Queue(models.Model):
     class Meta:
         verbose_name = _("queue")
         verbose_name_plural = _("queues")
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        permissions = (
             ("pause_queue", "Can pause and resume queues"),
             ("purge_queue", "Can purge queues"),
-        ]
+        )
 
     def __str__(self) -> str:
         return self.name

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -22,12 +20,12 @@ class TaskRecord(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         default_permissions = ("view", "delete")
-        permissions: ClassVar[list[tuple[str, str]]] = [
+        permissions = (
             ("retry_task", "Can retry tasks"),
             ("run_task", "Can run tasks now and run copies of them"),
             ("revoke_task", "Can revoke and terminate tasks"),
             ("move_task", "Can change the queue and the priority of tasks"),
-        ]
+        )
 
     def __str__(self) -> str:
         return str(self.id)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from djtasks.queue.outcome import Outcome
 
 LOCK_JOINS = load("lock_joins")
+LOCK_COUNTED = load("lock_counted")
 FEED = load("feed")
 FAIL = load("fail")
 
@@ -67,7 +68,7 @@ def statements(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]
     All but the first return the queues that they filled, and the second of those the ids of what
     ended because of it.
     """
-    causes, owners, joins, positions, results = [], [], [], [], []
+    owners, joins, positions, results = [], [], [], []
     failed, counted, failing = [], [], []
     for entry in entries:
         feeds = entry.feeds
@@ -84,22 +85,20 @@ def statements(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]
                 f'"position":{position},"name":{_dumps(entry.name)},{entry.fed}}}'
             )
             continue
-        causes.append(entry.key)
         owners.append(entry.owner)
         joins.append(join)
         positions.append(position)
         # The last member of both, and the first of its name.
         results.append(entry.fed[8:] or entry.members.partition('"result":')[2])
-    if counted or failing:
-        yield (
-            LOCK_JOINS,
-            {"failing": f"{{{','.join(failing)}}}", "counted": f"{{{','.join(set(counted))}}}"},
-        )
-    if causes:
+    locked = {"counted": f"{{{','.join(set(counted))}}}"}
+    if failing:
+        yield LOCK_JOINS, {**locked, "failing": f"{{{','.join(failing)}}}"}
+    elif counted:
+        yield LOCK_COUNTED, locked
+    if owners:
         yield (
             FEED,
             {
-                "causes": f"{{{','.join(causes)}}}",
                 "owners": numbers(owners),
                 "joins": f"{{{','.join(joins)}}}",
                 "positions": f"{{{','.join(positions)}}}",

@@ -14,6 +14,7 @@ from uuid import UUID
 from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import BackendError
 from djtasks.queue import feeding
+from djtasks.queue.arrays import numbers
 from djtasks.queue.feeding import FAIL, FEED, failure, fed_members
 from djtasks.queue.message import JOIN
 from djtasks.queue.outcome import Disposal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from djtasks.queue.outcome import Outcome
 
 FINISH = load("finish")
+HOLD_OWNERS = load("hold_owners")
 REPLACE = load("replace")
 RETRY = load("retry")
 RELEASE = load("release")
@@ -210,6 +212,9 @@ class Batch:
                 for one in links:
                     target = joins if one.startswith(JOIN) else linked
                     target.append(f'{{"cause":"{key}","owner":{owner},{one}}}')
+        if self.feeds or joins or linked:
+            owners = {entry.owner for entry in self.entries}
+            yield HOLD_OWNERS, {"owners": numbers(sorted(owners))}, 0
         if self.feeds:
             for statement, params in feeding.statements(self.entries):
                 yield statement, params, 0

@@ -4,7 +4,9 @@
 -- chain. Joins that can never be complete are dropped. The failures are objects
 -- with feeds, position, name, state, result, exception, traceback and repr of the cause.
 CREATE FUNCTION djtasks_fail(failures json, OUT queues text[], OUT ids uuid[])
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 DECLARE
     wave json := failures;
     wave_ids uuid[];
