@@ -6,14 +6,15 @@ most :data:`BATCH` tasks, take rows that nobody else holds, and wake workers aft
 
 from __future__ import annotations
 
-from djtasks.control.choose import LIMIT, Operation, eligible, purgeable, select
-from djtasks.control.copy import copy
+from djtasks.control.choosing import LIMIT, eligible, purgeable, select
+from djtasks.control.copying import copy
 from djtasks.control.each import BATCH
-from djtasks.control.end import delete, purge, revoke
+from djtasks.control.ending import delete, purge, revoke
 from djtasks.control.outcome import Outcome, Reason
-from djtasks.control.place import move, run_now
+from djtasks.control.placing import move, run_now
 from djtasks.control.queues import pause, resume
-from djtasks.control.retry import retry
+from djtasks.control.retrying import retry
+from djtasks.control.standing import Operation
 from djtasks.control.workers import quiet, stop, terminate, unquiet
 
 __all__ = [

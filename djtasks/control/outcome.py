@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -12,8 +12,6 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from django_stubs_ext import StrOrPromise
 
 
@@ -29,6 +27,8 @@ class Reason(TextChoices):
     NOT_RUNNING = "not-running", _("it does not run")
     ENDED = "ended", _("it has ended")
     SUCCEEDED = "succeeded", _("it succeeded")
+    NO_END = "no-end", _("how it ended is not stored")
+    NO_CALL = "no-call", _("what was called is not stored")
     NEVER_RAN = "never-ran", _("it never got what it waited for: retry what failed before it")
     POOL = "pool", _("its worker does not run tasks in processes of their own (prefork)")
     WORKER_GONE = "worker-gone", _("its worker is gone")

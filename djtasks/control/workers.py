@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from djtasks.control.outcome import Outcome
+from django.db import Error, connections, transaction
+
+from djtasks.control.each import carry_out, database, keys
+from djtasks.control.outcome import Outcome, Reason
+from djtasks.control.sql import load
+from djtasks.control.standing import refusal, standings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+logger = logging.getLogger("djtasks.control")
+
+ORDERS = load("orders")
+ORDER = load("order")
+
+CHANNEL: Final = "djtasks_orders"
+"""Where workers that can listen are told to read their orders; the payload is a worker's id."""
+
+SIGNALS: Final = ("SIGTERM", "SIGKILL", "SIGQUIT", "SIGINT", "SIGHUP", "SIGABRT")
+"""Signals that end a process, and with which a task may be terminated."""
 
 
 def quiet(worker_ids: Sequence[int], *, using: str | None = None) -> Outcome:
     """Let workers claim nothing more; what they hold runs on. ``worker_ids``: of their rows."""
-    raise NotImplementedError
+    return _tell_all(worker_ids, {"quiet": True}, using)
 
 
 def unquiet(worker_ids: Sequence[int], *, using: str | None = None) -> Outcome:
     """Let workers that were made quiet claim again."""
-    raise NotImplementedError
+    return _tell_all(worker_ids, {"quiet": False}, using)
 
 
 def stop(worker_ids: Sequence[int], *, using: str | None = None) -> Outcome:
     """Let workers finish what they run and end, as TERM does."""
-    raise NotImplementedError
+    return _tell_all(worker_ids, {"stop": True}, using)
 
 
 def terminate(
@@ -32,4 +56,72 @@ def terminate(
     over: what does not run, and what runs in a worker without processes of its own (the pools
     threads and solo). Raises :class:`ValueError` for a signal that does not end a process.
     """
-    raise NotImplementedError
+    name = checked_signal(signal)
+    alias = database(using)
+
+    def act(batch: Sequence[UUID]) -> set[UUID]:
+        victims: dict[int, list[UUID]] = defaultdict(list)
+        for task in standings(batch, alias).values():
+            if task.owner is not None and refusal("terminate", task) is None:
+                victims[task.owner].append(task.id)
+
+        def told(worker: int) -> dict[str, Any]:
+            return {"terminate": {id.hex: name for id in victims[worker]}}
+
+        reached = _give_orders(victims, told, alias)
+        return {id for worker in reached for id in victims[worker]}
+
+    return carry_out("terminate", keys(ids), act, alias)
+
+
+def checked_signal(signal: str) -> str:
+    """The name of a signal, as in ``SIGTERM``, also from ``term``. Raises :class:`ValueError`."""
+    name = f"SIG{signal.upper().removeprefix('SIG')}"
+    if name not in SIGNALS:
+        raise ValueError(f"The signal must be one of {', '.join(SIGNALS)}, not {signal!r}.")
+    return name
+
+
+def _tell_all(worker_ids: Sequence[int], order: dict[str, Any], using: str | None) -> Outcome:
+    ids = list(dict.fromkeys(worker_ids))
+    reached = _give_orders(ids, lambda _worker: order, database(using))
+    return Outcome.of(len(reached), [Reason.NO_WORKER] * (len(ids) - len(reached)))
+
+
+def _give_orders(
+    workers: Iterable[int], order: Callable[[int], dict[str, Any]], alias: str
+) -> set[int]:
+    """Add an order to those of each worker that there is; returns the ids of those workers."""
+    reached: set[int] = set()
+    with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
+        cursor.execute(ORDERS, {"ids": list(workers)})
+        for id, text in cursor.fetchall():
+            merged = json.dumps(_merged(text, order(id)), separators=(",", ":"))
+            cursor.execute(ORDER, {"id": id, "orders": merged})
+            reached.add(id)
+        if reached:
+            # In a transaction of its own: a notification's commit takes a lock of the server.
+            transaction.on_commit(partial(_notify, sorted(reached), alias), using=alias)
+    return reached
+
+
+def _merged(text: str, order: dict[str, Any]) -> dict[str, Any]:
+    """The orders that a worker has, with another one."""
+    try:
+        orders = json.loads(text or "{}")
+    except ValueError:
+        orders = None
+    if not isinstance(orders, dict):
+        logger.warning("The orders of a worker were unreadable and are replaced: %.200r", text)
+        orders = {}
+    victims = {**orders.get("terminate", {}), **order.get("terminate", {})}
+    return {**orders, **order, **({"terminate": victims} if victims else {})}
+
+
+def _notify(workers: list[int], alias: str) -> None:
+    try:
+        with connections[alias].cursor() as cursor:
+            for id in workers:
+                cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(id)))
+    except Error:
+        logger.warning("Workers could not be notified; their heartbeat finds it", exc_info=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import connections, transaction
 
@@ -19,7 +20,6 @@ from djtasks.queue.sql import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -36,6 +36,13 @@ def revoke(ids: Sequence[UUID], *, reason: str = "revoked", using: str | None = 
     What waits for them in a workflow ends with them, in the same transaction. A task that runs
     goes on, as in Celery, and one that has ended stays as it is.
     """
+    return len(end_unbegun(ids, reason=reason, using=using)[0])
+
+
+def end_unbegun(
+    ids: Sequence[UUID], *, reason: str, using: str | None = None
+) -> tuple[set[UUID], set[UUID]]:
+    """:func:`revoke`; returns the ids of what it ended, and of what ended by waiting for that."""
     alias = using or conf.DATABASE
     connection = connections[alias]
     error = TaskRevokedError(reason)
@@ -61,7 +68,7 @@ def revoke(ids: Sequence[UUID], *, reason: str = "revoked", using: str | None = 
         _, queues, doomed = write_here(connection, batch, "")
         ended = [*batch.ended_ids(), *doomed]
         transaction.on_commit(lambda: _tell(connection, ended, queues), using=alias)
-    return len(batch)
+    return {UUID(id) for id in batch.ended_ids()}, {UUID(id) for id in doomed}
 
 
 def _tell(connection: BaseDatabaseWrapper, ended: list[str], queues: list[str]) -> None:

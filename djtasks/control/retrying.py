@@ -1,0 +1,128 @@
+"""Running ended tasks again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from django.db import connections, transaction
+
+from djtasks.control.each import carry_out, database, keys, wake_after_commit
+from djtasks.control.outcome import Outcome
+from djtasks.control.sql import load
+from djtasks.control.standing import refusal, standings
+from djtasks.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from djtasks.control.standing import Operation
+
+HOLD_RESULTS = load("hold_results")
+RETRY = load("retry")
+OPTIONS = load("options")
+RETRY_AS_NEW = load("retry_as_new")
+
+OF_THE_PLACE: Final = ("group", "group_index", "replaced_task_nesting")
+"""Options that say where in a workflow a task stands: a new call stands in none."""
+
+
+def retry(
+    ids: Sequence[UUID | str],
+    *,
+    keep_id: bool = True,
+    also_succeeded: bool = False,
+    using: str | None = None,
+) -> Outcome:
+    """Put ended tasks back into their queues, ready, with the arguments and options they had.
+
+    The ended run is kept as an :class:`~djtasks.models.Attempt`, its result is deleted, and
+    retries are counted from 0 again. With ``keep_id=False`` the task stays as it ended, and a new
+    call of it is made, under an id of its own that ``Outcome.ids`` tells, in no workflow. Neither
+    brings back what ended because the task did, and neither expires any more.
+
+    Passed over: tasks that are queued or run, those that succeeded (unless ``also_succeeded``),
+    and those that never got what they waited for in a workflow.
+    """
+    alias = database(using)
+    operation: Operation = "retry" if keep_id else "retry_as_new"
+    made: list[UUID] = []
+
+    def act(batch: Sequence[UUID]) -> set[UUID]:
+        with transaction.atomic(using=alias):
+            ended = hold_results(operation, batch, alias, also_succeeded=also_succeeded)
+            if keep_id:
+                return _put_back(ended, alias)
+            made.extend(_call_anew(ended, alias))
+            return set(ended)
+
+    done = carry_out(operation, keys(ids), act, alias, also_succeeded=also_succeeded)
+    return Outcome(done.done, done.skipped, tuple(made))
+
+
+def hold_results(
+    operation: Operation, ids: Sequence[UUID], alias: str, *, also_succeeded: bool = False
+) -> list[UUID]:
+    """Lock the results of those of these tasks that the operation takes; returns their ids.
+
+    What somebody else is changing is left out. Decided is upon what holds once they are locked.
+    """
+    with connections[alias].cursor() as cursor:
+        cursor.execute(HOLD_RESULTS, {"ids": list(ids)})
+        held = {row[0] for row in cursor.fetchall()}
+    known = standings([id for id in ids if id in held], alias)
+    return [
+        id
+        for id, task in known.items()
+        if refusal(operation, task, also_succeeded=also_succeeded) is None
+    ]
+
+
+def options_of_a_copy(text: str | None) -> dict[str, Any] | None:
+    """The options of a call, JSON text, without those that say where in a workflow it stands.
+
+    Raises :class:`ValueError` for what is no JSON object.
+    """
+    if not text:
+        return None
+    options = json.loads(text)
+    if not isinstance(options, dict):
+        raise ValueError(f"The stored options are no JSON object: {text[:200]!r}.")
+    return {name: value for name, value in options.items() if name not in OF_THE_PLACE} or None
+
+
+def _put_back(ids: list[UUID], alias: str) -> set[UUID]:
+    if not ids:
+        return set()
+    with connections[alias].cursor() as cursor:
+        cursor.execute(RETRY, {"ids": ids})
+        rows = cursor.fetchall()
+    wake_after_commit(alias, wake={queue for _, queue in rows})
+    return {id for id, _ in rows}
+
+
+def _call_anew(ids: list[UUID], alias: str) -> list[UUID]:
+    if not ids:
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute(OPTIONS, {"ids": ids})
+        olds: list[UUID] = []
+        options: list[str | None] = []
+        for id, text in cursor.fetchall():
+            olds.append(id)
+            options.append(_packed(text))
+        news = [new_id() for _ in olds]
+        cursor.execute(RETRY_AS_NEW, {"olds": olds, "news": news, "options": options})
+        queues = {row[0] for row in cursor.fetchall()}
+    wake_after_commit(alias, wake=queues)
+    return news
+
+
+def _packed(text: str | None) -> str | None:
+    try:
+        options = options_of_a_copy(text)
+    except ValueError:
+        # The worker that is given the new message says so in its result, as of the old one.
+        return text
+    return None if options is None else json.dumps(options, separators=(",", ":"))
