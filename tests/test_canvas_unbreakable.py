@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -10,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import override_settings
 
 from djtasks import chain, chord
@@ -22,6 +24,12 @@ from tests.worker_process import Journal, WorkerProcess, eventually
 CHAOS = {"IMPORTS": ["tests.testapp.chaos_tasks"], "LEASE": 2.0, "HEARTBEAT_INTERVAL": 0.5}
 
 SIZES = random.Random(20261122)
+
+MANY = int(os.environ.get("DJTASKS_CHAOS", "2000"))
+"""Workflows of the test in which everything is killed."""
+
+KILLING = 60.0
+"""Seconds for which it goes on killing; after that what is left may run to its end."""
 
 
 def sums(journal: Journal, count: int) -> dict[str, int]:
@@ -51,6 +59,26 @@ def has_more_than(count: int) -> bool:
     return TaskResult.objects.using("private").count() > count
 
 
+def started(url: str | None = None) -> WorkerProcess:
+    """A new worker, serving."""
+    worker = WorkerProcess("-c", "2", "-l", "ERROR", url=url, settings=CHAOS)
+    worker.__enter__()
+    return worker
+
+
+def kill_one(workers: list[WorkerProcess], chance: random.Random, url: str | None = None) -> str:
+    """Kill a child of one of the workers, or one of the workers and put another in its place."""
+    victim = chance.randrange(len(workers))
+    children = workers[victim].children
+    if chance.random() < 0.7 and children:
+        chance.choice(children).send_signal(signal.SIGKILL)
+        return "child"
+    workers[victim].kill()
+    workers[victim].__exit__(None, None, None)
+    workers[victim] = started(url)
+    return "worker"
+
+
 def check(expected: dict[str, int], journal: Journal, using: str) -> None:
     """Every workflow is complete, or failed for a reason that is recorded; nothing waits."""
     eventually(
@@ -78,22 +106,12 @@ def check(expected: dict[str, int], journal: Journal, using: str) -> None:
 def test_children_and_workers_are_killed_while_workflows_run(live: None, journal: Journal) -> None:
     chance = random.Random(1)
     expected = sums(journal, 400)
-    workers = [WorkerProcess("-c", "2", "-l", "ERROR", settings=CHAOS) for _ in range(2)]
-    for worker in workers:
-        worker.__enter__()
+    workers = [started() for _ in range(2)]
     try:
         ends = time.monotonic() + 60
         while Message.objects.exists() and time.monotonic() < ends:
             time.sleep(chance.uniform(0.1, 0.5))
-            victim = chance.randrange(2)
-            children = workers[victim].children
-            if chance.random() < 0.7 and children:
-                chance.choice(children).send_signal(signal.SIGKILL)
-            else:
-                workers[victim].kill()
-                workers[victim].__exit__(None, None, None)
-                workers[victim] = WorkerProcess("-c", "2", "-l", "ERROR", settings=CHAOS)
-                workers[victim].__enter__()
+            kill_one(workers, chance)
         check(expected, journal, "default")
     finally:
         for worker in workers:
@@ -116,3 +134,30 @@ def test_the_server_is_killed_while_workflows_run(
             eventually(partial(has_more_than, enough), "some results")
             restart(server, "kill", 0.2)
         check(expected, journal, "private")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(290)
+def test_children_workers_and_the_server_are_killed_while_thousands_of_workflows_run(
+    server: Server,
+    journal: Journal,
+) -> None:
+    chance = random.Random(2)
+    with override_settings(DJTASKS={"DATABASE": "private"}), transaction.atomic(using="private"):
+        expected = sums(journal, MANY)
+    workers = [started(server.url) for _ in range(2)]
+    killed: Counter[str] = Counter()
+    try:
+        ends = time.monotonic() + KILLING
+        while Message.objects.using("private").exists() and time.monotonic() < ends:
+            time.sleep(chance.uniform(0.1, 0.8))
+            if chance.random() < 0.1:
+                restart(server, "kill", chance.uniform(0.0, 1.0))
+                killed["server"] += 1
+            else:
+                killed[kill_one(workers, chance, server.url)] += 1
+        check(expected, journal, "private")
+    finally:
+        for worker in workers:
+            worker.__exit__(None, None, None)
+    assert min(killed[who] for who in ("child", "worker", "server")) > 0, killed

@@ -34,6 +34,14 @@ def total(values: list[int]) -> int:
 
 
 @shared_task
+def perhaps(value: int, *, fails: bool) -> int:
+    """Return the value, or fail."""
+    if fails:
+        raise ValueError(value)
+    return value
+
+
+@shared_task
 def note_sum(value: int, *, journal: str, name: str) -> int:
     """Write the sum down in a file, in one write."""
     fd = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
