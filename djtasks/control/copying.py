@@ -59,12 +59,12 @@ def copy(
         raise LookupError(f"Nothing is known of a task {id}.")
     name, old_queue, rank, stored, packed, lacks = row
     changes = not (args is None and kwargs is None and payload is None)
-    body = _arguments(name, stored, args, kwargs, payload)
     if lacks and not changes:
         raise ValueError(
             f"Task {name}: it has not got the results of those that it waited for, which come "
             f"before its arguments: say which arguments the copy is to have."
         )
+    body = _arguments(name, stored, args, kwargs, payload)
     options = options_of_a_copy(packed)
     if changes and options is not None:
         options.update({name: text for name, text in HIDDEN.items() if name in options})
