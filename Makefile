@@ -4,13 +4,14 @@
 #   make test        the tests on one cell of the matrix; PYTEST_ARGS="-k retry" goes to pytest
 #   make test-ends   the tests on the oldest and the newest cell
 #   make test-all    the tests on all cells that this machine can run
+#   make test-browser  the tests of the admin in Chromium, which it installs on Debian
 #   make bench       the benchmarks; BENCH_ARGS="--quick", "--only a,c --rounds 3" …
 #   make lint types docs clean
 #
 # PYTHON=/path/to/python chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ends test-all lint types docs bench clean
+.PHONY: help demo test test-ends test-all test-browser lint types docs bench clean
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -36,6 +37,10 @@ test-ends: .venv/tox.stamp
 
 test-all: .venv/tox.stamp
 	$(BIN)/python .ci/matrix.py all $(PYTEST_ARGS)
+
+test-browser: .venv/tox.stamp
+	@command -v chromium >/dev/null || .ci/install chromium
+	$(TOX) -e browser -- $(PYTEST_ARGS)
 
 lint types docs: .venv/tox.stamp
 	$(TOX) -e $@

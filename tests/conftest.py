@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import signal
 import subprocess
@@ -21,6 +22,9 @@ from djtasks.queue.wait import close_kept
 from testproject.databases import database
 from testproject.embedded import Server
 from tests.worker_process import ROOT, Journal, clean_tables
+
+# They need a browser and what drives it: make test-browser.
+collect_ignore = [] if importlib.util.find_spec("playwright") else ["browser"]
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
 GRACE = 3.0  # seconds that processes have to end once the last test is over
