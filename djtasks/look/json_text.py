@@ -1,0 +1,113 @@
+"""Stored JSON as people read it: indented, short lists on one line, types by their names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from djtasks.codec.types import TAG
+
+__all__ = ["call_line", "loaded", "readable"]
+
+PARSED: Final = 200_000
+"""Characters above which JSON is shown as it is stored: making it pretty would take too long."""
+
+WIDTH: Final = 88
+DEPTH: Final = 60
+
+_UNREADABLE: Final = object()
+
+
+def readable(text: str) -> str:
+    """JSON text, indented; as it is where it is no JSON, too long or too deep to be parsed."""
+    value = loaded(text, default=_UNREADABLE)
+    return text if value is _UNREADABLE else pretty(value)
+
+
+def loaded(text: str, default: Any = None) -> Any:
+    """The value of JSON text, or ``default`` where it cannot be had."""
+    if len(text) > PARSED:
+        return default
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return default
+
+
+def pretty(value: Any) -> str:
+    """A value of JSON, indented."""
+    return "".join(_pretty(value, "", 0))
+
+
+def call_line(args: Any, kwargs: Any) -> str:
+    """Arguments as they would stand between the parentheses of a call."""
+    parts: list[str] = []
+    if isinstance(args, list):
+        parts += map(_line, args)
+    if isinstance(kwargs, dict):
+        parts += [f"{name}={_line(value)}" for name, value in kwargs.items()]
+    return ", ".join(parts)
+
+
+def _line(value: Any, depth: int = 0) -> str:
+    """A value on one line."""
+    if depth > DEPTH:
+        return "…"
+    if isinstance(value, list):
+        return f"[{', '.join(_line(item, depth + 1) for item in value)}]"
+    if isinstance(value, dict):
+        if TAG in value:
+            return f"{_tag(value)}({_inside(value.get('v'), depth)})"
+        pairs = (f"{_scalar(name)}: {_line(item, depth + 1)}" for name, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    return _scalar(value)
+
+
+def _inside(stored: Any, depth: int) -> str:
+    if isinstance(stored, list):
+        return ", ".join(_line(item, depth + 1) for item in stored)
+    return _line(stored, depth + 1)
+
+
+def _pretty(value: Any, indent: str, depth: int) -> Iterator[str]:
+    if not isinstance(value, (list, dict)) or not value or depth > DEPTH:
+        yield _line(value, depth)
+        return
+    flat = _line(value, depth) if _is_small(value) else None
+    if flat is not None and len(indent) + len(flat) <= WIDTH:
+        yield flat
+        return
+    inner = indent + "  "
+    if isinstance(value, dict) and TAG in value:
+        yield f"{_tag(value)}("
+        yield from _pretty(value.get("v"), indent, depth + 1)
+        yield ")"
+    elif isinstance(value, dict):
+        yield "{"
+        for number, (name, item) in enumerate(value.items()):
+            yield f"{',' if number else ''}\n{inner}{_scalar(name)}: "
+            yield from _pretty(item, inner, depth + 1)
+        yield f"\n{indent}}}"
+    else:
+        yield "["
+        for number, item in enumerate(value):
+            yield f"{',' if number else ''}\n{inner}"
+            yield from _pretty(item, inner, depth + 1)
+        yield f"\n{indent}]"
+
+
+def _is_small(value: list[Any] | dict[str, Any]) -> bool:
+    """Whether a line could have room for it: looked at before it is written for nothing."""
+    items = value if isinstance(value, list) else value.values()
+    return len(value) <= WIDTH // 3 and all(
+        not isinstance(item, (list, dict, str)) or len(item) <= WIDTH for item in items
+    )
+
+
+def _tag(value: dict[str, Any]) -> str:
+    return str(value[TAG])
+
+
+def _scalar(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,86 @@
+"""Points in time and spans of it, in few characters."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+__all__ = ["ago", "duration", "exact", "time_tag"]
+
+MINUTE: Final = 60
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+
+
+def duration(seconds: float | None) -> str:
+    """A span of time with the units that fit it: ``250 µs``, ``1.25 s``, ``3 min 4 s``.
+
+    Nothing for ``None``.
+    """
+    if seconds is None:
+        return ""
+    if seconds < 0:
+        seconds = 0.0
+    if seconds < 0.000_999_5:
+        return _("%s µs") % number_format(round(seconds * 1e6), use_l10n=True)
+    if seconds < 0.999_5:
+        return _("%s ms") % number_format(seconds * 1e3, 1 if seconds < 0.0995 else 0)
+    if seconds < 59.95:
+        return _("%s s") % number_format(seconds, 2 if seconds < 9.995 else 1)
+    return _long(round(seconds))
+
+
+def _long(seconds: int) -> str:
+    minutes, second = divmod(seconds, MINUTE)
+    if minutes < 60:
+        return _("%(min)d min %(s)d s") % {"min": minutes, "s": second}
+    hours, minute = divmod(minutes, 60)
+    if hours < 24:
+        return _("%(h)d h %(min)d min") % {"h": hours, "min": minute}
+    days, hour = divmod(hours, 24)
+    return _("%(d)d d %(h)d h") % {"d": days, "h": hour}
+
+
+def rough(seconds: float) -> str:
+    """A span of time with one unit, as one says it: ``3 min``."""
+    if seconds < MINUTE:
+        return _("%d s") % seconds
+    if seconds < HOUR:
+        return _("%d min") % (seconds // MINUTE)
+    if seconds < 2 * DAY:
+        return _("%d h") % (seconds // HOUR)
+    return _("%d d") % (seconds // DAY)
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How far a moment is from now: ``3 min ago``, ``in 2 h``."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    if abs(seconds) < 1:
+        return _("now")
+    if seconds < 0:
+        return _("in %s") % rough(-seconds)
+    return _("%s ago") % rough(seconds)
+
+
+def exact(moment: datetime) -> str:
+    """A moment to the millisecond, in the user's time zone."""
+    local = timezone.localtime(moment)
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzname()}"
+
+
+def time_tag(moment: datetime | None, text: str | None = None) -> SafeString | str:
+    """A moment as an element: how long ago, and exactly when in its title."""
+    if moment is None:
+        return ""
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        exact(moment),
+        ago(moment) if text is None else text,
+    )
