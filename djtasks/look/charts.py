@@ -39,7 +39,7 @@ class Line:
 
 def ceiling(largest: float) -> float:
     """The smallest round number that is not below, for the top of an axis; 1 for nothing."""
-    if not math.isfinite(largest) or largest <= 0:
+    if not math.isfinite(largest) or largest < 1e-9:
         return 1.0
     power = 10.0 ** math.floor(math.log10(largest))
     for step in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0):

@@ -28,12 +28,16 @@ def duration(seconds: float | None) -> str:
     if seconds < 0:
         seconds = 0.0
     if seconds < 0.000_999_5:
-        return _("%s µs") % number_format(round(seconds * 1e6), use_l10n=True)
+        return _("%s µs") % _rounded(seconds * 1e6, 0)
     if seconds < 0.999_5:
-        return _("%s ms") % number_format(seconds * 1e3, 1 if seconds < 0.0995 else 0)
+        return _("%s ms") % _rounded(seconds * 1e3, 1 if seconds < 0.09995 else 0)
     if seconds < 59.95:
-        return _("%s s") % number_format(seconds, 2 if seconds < 9.995 else 1)
+        return _("%s s") % _rounded(seconds, 2 if seconds < 9.995 else 1)
     return _long(round(seconds))
+
+
+def _rounded(value: float, places: int) -> str:
+    return number_format(round(value, places), places)  # which by itself would cut, not round
 
 
 def _long(seconds: int) -> str:
