@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -28,9 +29,9 @@ def strict(order: int, *, copies: int = 1) -> int:
     return order * copies
 
 
-def running(result: AsyncResult[object]) -> AsyncResult[object]:
+def running(result: AsyncResult[Any], worker: int = 12345) -> AsyncResult[Any]:
     """The same, claimed by a worker."""
-    Message.objects.filter(id=result.key).update(worker_id=12345)
+    Message.objects.filter(id=result.key).update(worker_id=worker)
     return result
 
 

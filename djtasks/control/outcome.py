@@ -64,6 +64,17 @@ class Outcome:
         skipped: dict[StrOrPromise, int] = {reason.label: number for reason, number in counted}
         return cls(done, skipped, tuple(ids), more)
 
+    def __add__(self, other: Outcome) -> Outcome:
+        """Both together."""
+        skipped = Counter(self.skipped)
+        skipped.update(other.skipped)
+        return Outcome(
+            self.done + other.done,
+            dict(skipped.most_common()),
+            self.ids + other.ids,
+            self.more or other.more,
+        )
+
     @property
     def passed_over(self) -> int:
         """How many were passed over, for whatever reason."""

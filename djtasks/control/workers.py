@@ -111,7 +111,7 @@ def _merged(text: str, order: dict[str, Any]) -> dict[str, Any]:
         orders = json.loads(text or "{}")
     except ValueError:
         orders = None
-    if not isinstance(orders, dict):
+    if not isinstance(orders, dict) or not isinstance(orders.get("terminate", {}), dict):
         logger.warning("The orders of a worker were unreadable and are replaced: %.200r", text)
         orders = {}
     victims = {**orders.get("terminate", {}), **order.get("terminate", {})}

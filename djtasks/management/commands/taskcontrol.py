@@ -1,0 +1,251 @@
+"""``python manage.py taskcontrol``: what can be done to tasks, queues and workers."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from django.core.management.base import CommandError
+
+from djtasks import control
+from djtasks.control import Operation, Outcome
+from djtasks.management.asking import AskingCommand, number
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+
+class OnTasks(NamedTuple):
+    """An operation on tasks: what is said of it before and after, and how it is done."""
+
+    help: str
+    done: str
+    operate: Callable[..., Outcome]
+    options: Sequence[str] = ()
+
+
+ON_TASKS: dict[str, OnTasks] = {
+    "retry": OnTasks(
+        "run ended tasks again", "put back", control.retry, ("keep_id", "also_succeeded")
+    ),
+    "run-now": OnTasks("make scheduled tasks ready at once", "made ready", control.run_now),
+    "revoke": OnTasks(
+        "end tasks that no worker has begun, and what waits for them",
+        "revoked",
+        control.revoke,
+        ("reason",),
+    ),
+    "terminate": OnTasks(
+        "kill the processes that run tasks, in workers of the pool prefork",
+        "ordered to end",
+        control.terminate,
+        ("signal",),
+    ),
+    "move": OnTasks(
+        "give queued tasks another queue or priority", "moved", control.move, ("queue", "priority")
+    ),
+    "delete": OnTasks("delete the results of ended tasks", "deleted", control.delete),
+}
+
+ON_WORKERS: dict[str, tuple[str, Callable[..., Outcome]]] = {
+    "quiet": ("let workers take nothing more, and finish what they hold", control.quiet),
+    "unquiet": ("let workers that were made quiet take tasks again", control.unquiet),
+    "stop": ("let workers finish what they run and end, as TERM does", control.stop),
+}
+
+DESCRIPTION = """
+Which tasks: their ids, or all that match --query, which is asked about first. The query is that of
+the admin's search box, as in --query 'state:FAILURE queue:mail'; see docs/control.md.
+The status is 0 if all that was named was done, and 1 if something was passed over or refused.
+"""
+
+
+class Command(AskingCommand):
+    """Do something to tasks, queues or workers."""
+
+    help = "Retry, revoke, move or delete tasks; pause queues; quiet and stop workers."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the operations, each with its own options."""
+        operations = parser.add_subparsers(dest="operation", required=True, metavar="OPERATION")
+        for name, on_tasks in ON_TASKS.items():
+            sub = operations.add_parser(name, help=on_tasks.help, description=DESCRIPTION)
+            self._add_tasks(sub)
+            self._add_options(sub, on_tasks.options)
+            self.add_common(sub)
+        self._add_copy(operations.add_parser("copy", help="run a copy of a task"))
+        for name, text in (
+            ("pause", "let no worker take from queues until they are resumed"),
+            ("resume", "let workers take from queues again"),
+        ):
+            sub = operations.add_parser(name, help=text)
+            sub.add_argument("queue", nargs="+", help="the name of a queue")
+            if name == "pause":
+                sub.add_argument("--reason", default="", help="why, for others to see")
+            self.add_common(sub)
+        for name, (text, _) in ON_WORKERS.items():
+            sub = operations.add_parser(name, help=text)
+            sub.add_argument("worker", nargs="*", help="the name of a worker, or its number")
+            sub.add_argument("--all", action="store_true", help="all workers that there are")
+            self.add_common(sub)
+
+    @staticmethod
+    def _add_tasks(parser: ArgumentParser) -> None:
+        parser.add_argument("id", nargs="*", help="the id of a task")
+        parser.add_argument("-q", "--query", help="all tasks that match, instead of ids")
+        parser.add_argument(
+            "-n", "--dry-run", action="store_true", help="count them and do nothing"
+        )
+
+    @staticmethod
+    def _add_options(parser: ArgumentParser, names: Sequence[str]) -> None:
+        add = parser.add_argument
+        if "keep_id" in names:
+            add(
+                "--as-new",
+                dest="keep_id",
+                action="store_false",
+                help="as new calls with ids of their own, which are printed",
+            )
+            add("--also-succeeded", action="store_true", help="those that succeeded as well")
+        if "reason" in names:
+            add("--reason", default="revoked", help="the message of their TaskRevokedError")
+        if "signal" in names:
+            add("--signal", default="SIGTERM", help="SIGTERM, SIGKILL … (default: SIGTERM)")
+        if "queue" in names:
+            add("--queue", help="the queue to move them to")
+            add("--priority", type=int, help="the new priority; larger runs first")
+
+    def _add_copy(self, parser: ArgumentParser) -> None:
+        parser.add_argument("id", help="the id of the task")
+        # Django takes an option of the name args for positional arguments of its own.
+        for name, kind, example in (("args", list, "[1, 2]"), ("kwargs", dict, '{"a": 1}')):
+            parser.add_argument(
+                f"--{name}",
+                dest=f"new_{name}",
+                type=partial(_json, kind),
+                metavar="JSON",
+                help=f"instead of those of the task, as in '{example}'",
+            )
+        parser.add_argument("--queue", help="the queue (default: that of the task)")
+        parser.add_argument("--priority", type=int, help="the priority (default: the task's)")
+        self.add_common(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Do it. Raises :class:`CommandError` for what was not done."""
+        alias = self.database_of(options)
+        name = options["operation"]
+        try:
+            if name in ON_TASKS:
+                self._on_tasks(name, options, alias)
+            elif name == "copy":
+                self._copy(options, alias)
+            elif name in ON_WORKERS:
+                self._on_workers(name, options, alias)
+            else:
+                self._on_queues(name, options, alias)
+        except (LookupError, ValueError) as error:
+            raise CommandError(str(error)) from error
+
+    # --- tasks ------------------------------------------------------------------------------
+
+    def _on_tasks(self, name: str, options: dict[str, Any], alias: str) -> None:
+        ids, query = options["id"], options["query"]
+        if bool(ids) == (query is not None):
+            raise CommandError("Say which tasks: either ids, or a --query.")
+        kind = ON_TASKS[name]
+        given = {key: options[key] for key in kind.options}
+        operate = partial(kind.operate, **given, using=alias)
+        if query is None:
+            if options["dry_run"]:
+                self._count(name, ids, options, alias)
+                return
+            outcome = operate(ids)
+        else:
+            from djtasks.browser.find import Filter
+
+            chosen = Filter.parse(query)
+            counted = self._count(name, chosen, options, alias)
+            if options["dry_run"] or not (counted.done or counted.more):
+                return
+            self.ask("Go on?", options)
+            outcome = _sum(operate(batch) for batch in control.select(chosen, using=alias))
+        for id in outcome.ids:
+            self.stdout.write(str(id))
+        self.stdout.write(f"{number(outcome.done)} {kind.done}.")
+        self.tell_passed_over(outcome)
+        if query is None and outcome.skipped:
+            raise CommandError("Not all of these tasks were taken.")
+
+    def _count(self, name: str, tasks: Any, options: dict[str, Any], alias: str) -> Outcome:
+        operation = "retry_as_new" if options.get("keep_id") is False else name.replace("-", "_")
+        counted = control.eligible(
+            cast("Operation", operation),
+            tasks,
+            also_succeeded=options.get("also_succeeded", False),
+            using=alias,
+        )
+        found = number(counted.done, more=counted.more)
+        self.stdout.write(f"{found} would be {ON_TASKS[name].done}.")
+        for reason, count in counted.skipped.items():
+            self.stdout.write(f"{number(count)} would be passed over: {reason}.")
+        return counted
+
+    def _copy(self, options: dict[str, Any], alias: str) -> None:
+        made = control.copy(
+            options["id"],
+            args=options["new_args"],
+            kwargs=options["new_kwargs"],
+            queue=options["queue"],
+            priority=options["priority"],
+            using=alias,
+        )
+        self.stdout.write(str(made))
+
+    # --- queues and workers -----------------------------------------------------------------
+
+    def _on_queues(self, name: str, options: dict[str, Any], alias: str) -> None:
+        for queue in dict.fromkeys(options["queue"]):
+            if name == "pause":
+                changed = control.pause(queue, reason=options["reason"], using=alias)
+                said = "paused" if changed else "paused already"
+            else:
+                changed = control.resume(queue, using=alias)
+                said = "resumed" if changed else "not paused"
+            self.stdout.write(f"{queue}: {said}.")
+
+    def _on_workers(self, name: str, options: dict[str, Any], alias: str) -> None:
+        from djtasks.models import Worker
+
+        if bool(options["worker"]) == options["all"]:
+            raise CommandError("Say which workers: either their names, or --all.")
+        known = list(Worker.objects.using(alias).values_list("id", "hostname"))
+        wanted = set(options["worker"])
+        ids = [id for id, host in known if options["all"] or {str(id), host} & wanted]
+        unknown = wanted - {name for id, host in known for name in (str(id), host)}
+        outcome = ON_WORKERS[name][1](ids, using=alias)
+        self.stdout.write(f"{number(outcome.done)} told.")
+        self.tell_passed_over(outcome)
+        if unknown:
+            raise CommandError(f"There is no worker {', '.join(sorted(unknown))}.")
+
+
+def _sum(outcomes: Iterable[Outcome]) -> Outcome:
+    total = Outcome()
+    for outcome in outcomes:
+        total += outcome
+    return total
+
+
+def _json(kind: type[Any], text: str) -> Any:
+    """A list or an object of the command line."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no JSON: {error}") from error
+    if not isinstance(value, kind):
+        raise ArgumentTypeError(f"{text!r} is no JSON {'list' if kind is list else 'object'}")
+    return value
