@@ -136,7 +136,8 @@ def test_what_is_enqueued_after_purging_began_stays() -> None:
     assert Message.objects.get().id == later.key
 
 
-def test_more_than_a_batch_of_every_kind_is_purged() -> None:
+def test_more_than_a_batch_of_every_kind_is_purged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("djtasks.control.ending.READ_AT_ONCE", 300)
     number = control.BATCH + 7
     with connection.cursor() as cursor:
         cursor.execute(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.db import connections, transaction
 
-from djtasks.control.each import BATCH, batches, carry_out, database, keys
+from djtasks.control.each import batches, carry_out, database, keys
 from djtasks.control.outcome import Outcome
 from djtasks.control.retrying import hold_results
 from djtasks.control.sql import load
@@ -23,6 +23,9 @@ PURGE_WAITING = load("purge_waiting")
 DISCARD = load("discard")
 
 NIL = UUID(int=0)
+
+READ_AT_ONCE: Final = 10_000
+"""Messages of a queue that are looked for at once: a planner may read more for each look."""
 
 
 def revoke(
@@ -72,7 +75,7 @@ def purge(queue: str, *, using: str | None = None) -> int:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         began = cursor.fetchone()[0]
-    places = {"queue": queue, "began": began, "limit": BATCH}
+    places = {"queue": queue, "began": began, "limit": READ_AT_ONCE}
     ready = {**places, "rank": -(2**31), "seq": -1}
     purged = 0
     # What becomes ready while the others are looked at is met by the second look at what is ready.
@@ -83,14 +86,15 @@ def purge(queue: str, *, using: str | None = None) -> int:
         (PURGE_READY, ready),
     ):
         for rows in _pages(statement, first, alias):
-            plain = [row[-2] for row in rows if not row[-1]]
-            awaited = [row[-2] for row in rows if row[-1]]
-            purged += _discard(plain, queue, alias) + _revoke_of_queue(awaited, queue, alias)
+            for batch in batches([row[-2] for row in rows if not row[-1]]):
+                purged += _discard(batch, queue, alias)
+            for batch in batches([row[-2] for row in rows if row[-1]]):
+                purged += _revoke_of_queue(batch, queue, alias)
     return purged
 
 
 def _pages(statement: str, place: dict[str, Any], alias: str) -> Iterator[list[tuple[Any, ...]]]:
-    """The rows of a statement that goes on behind the last one it gave, a batch at a time.
+    """The rows of a statement that goes on behind the last one it gave, many at a time.
 
     The columns before the last two are parameters of the same order as in ``place``.
     """
@@ -106,26 +110,20 @@ def _pages(statement: str, place: dict[str, Any], alias: str) -> Iterator[list[t
         place = {**place, **dict(zip(names, rows[-1], strict=False))}
 
 
-def _discard(ids: list[UUID], queue: str, alias: str) -> int:
-    if not ids:
-        return 0
+def _discard(ids: Sequence[UUID], queue: str, alias: str) -> int:
     with transaction.atomic(using=alias), connections[alias].cursor() as cursor:
-        cursor.execute(DISCARD, {"ids": ids, "queue": queue})
+        cursor.execute(DISCARD, {"ids": list(ids), "queue": queue})
         return int(cursor.fetchone()[0])
 
 
-def _revoke_of_queue(ids: list[UUID], queue: str, alias: str) -> int:
+def _revoke_of_queue(ids: Sequence[UUID], queue: str, alias: str) -> int:
     """End these, and what waits for them; returns how many of all those are of the queue."""
-    count = 0
-    for batch in batches(ids):
-        ended, doomed = end_unbegun(batch, reason=f"the queue {queue} was purged", using=alias)
-        count += len(ended)
-        if doomed:
-            with connections[alias].cursor() as cursor:
-                cursor.execute(
-                    "SELECT count(*) FROM djtasks_taskresult"
-                    " WHERE id = ANY (%s::uuid[]) AND queue = %s",
-                    (list(doomed), queue),
-                )
-                count += int(cursor.fetchone()[0])
-    return count
+    ended, doomed = end_unbegun(ids, reason=f"the queue {queue} was purged", using=alias)
+    if not doomed:
+        return len(ended)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM djtasks_taskresult WHERE id = ANY (%s::uuid[]) AND queue = %s",
+            (list(doomed), queue),
+        )
+        return len(ended) + int(cursor.fetchone()[0])

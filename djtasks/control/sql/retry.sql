@@ -6,7 +6,7 @@
 -- Plan: Index Scans using the primary keys.
 WITH again AS (
     SELECT r.*, greatest(r.retries, coalesce(t.last, 0)) + 1 AS number,
-           EXISTS (SELECT FROM djtasks_join j WHERE j.id = r.feeds) AS counts
+           EXISTS (SELECT FROM djtasks_join j WHERE j.id = ANY (ARRAY[r.feeds])) AS counts
     FROM djtasks_taskresult r
     LEFT JOIN LATERAL (
         SELECT max(a.number) AS last FROM djtasks_attempt a WHERE a.task_id = r.id
