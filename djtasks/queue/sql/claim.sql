@@ -6,6 +6,8 @@
 -- until nobody has known them for too long: a worker that knows them takes them at once.
 -- The position lets a claim begin behind the dead entries of everything that was done since the
 -- oldest open snapshot: without it the same claim took 136 us a task there instead of 11.
+-- Queues that are paused are left out, each by a probe of its row (SubPlan, 1 us): `IS NOT TRUE`
+-- keeps that out of the join, where the messages would be locked first.
 -- UPDATE … RETURNING gives rows in no order: the caller sorts them by (rank, seq).
 WITH claimed AS (
     UPDATE djtasks_message
@@ -28,6 +30,10 @@ WITH claimed AS (
             LIMIT %(limit)s
             FOR UPDATE SKIP LOCKED
         ) AS ready
+        WHERE EXISTS (
+            SELECT FROM djtasks_queue q
+            WHERE q.name = position.queue AND q.paused_at IS NOT NULL
+        ) IS NOT TRUE
         LIMIT %(limit)s
     ))
     RETURNING id, task, payload, payload_id, options, queue, rank, seq, retries, deliveries,

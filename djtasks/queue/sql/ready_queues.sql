@@ -1,4 +1,5 @@
--- The names of the queues that hold ready messages: a loose index scan, one probe a queue.
+-- The names of the queues that hold ready messages and are not paused: a loose index scan, one
+-- probe a queue.
 -- Plan: Recursive Union of Limit > Index Only Scan using djtasks_message_ready.
 WITH RECURSIVE ready (queue) AS (
     (SELECT queue FROM djtasks_message WHERE state = 0 ORDER BY queue LIMIT 1)
@@ -9,4 +10,9 @@ WITH RECURSIVE ready (queue) AS (
     FROM ready
     WHERE ready.queue IS NOT NULL
 )
-SELECT queue FROM ready WHERE queue IS NOT NULL
+SELECT queue
+FROM ready
+WHERE queue IS NOT NULL
+  AND EXISTS (
+      SELECT FROM djtasks_queue q WHERE q.name = ready.queue AND q.paused_at IS NOT NULL
+  ) IS NOT TRUE
