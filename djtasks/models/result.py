@@ -69,7 +69,12 @@ class TaskResult(models.Model):
                 name="djtasks_taskresult_root",
                 condition=models.Q(root_id__isnull=False),
             ),
-            # Failures only: what succeeds does not pay for it.
+            # What succeeds does not pay for these.
+            models.Index(
+                fields=["state", "date_done"],
+                name="djtasks_taskresult_bad",
+                condition=models.Q(state__in=["FAILURE", "REVOKED", "REJECTED"]),
+            ),
             models.Index(
                 fields=["task", "exception", "date_done"],
                 name="djtasks_taskresult_failed",
