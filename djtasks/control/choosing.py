@@ -11,10 +11,10 @@ from django.db import connections
 from djtasks.control.each import BATCH, batches, database, keys
 from djtasks.control.outcome import Outcome, Reason
 from djtasks.control.sql import load
-from djtasks.control.standing import Operation, refusal, standings
+from djtasks.control.standing import Operation, Standing, refusal, standings
 
 if TYPE_CHECKING:
-    from djtasks.browser.find import Filter
+    from djtasks.browser.find import Filter, Record
 
 PURGEABLE = load("purgeable")
 
@@ -25,19 +25,11 @@ LIMIT: Final = 10_000
 def select(filter: Filter, *, using: str | None = None) -> Iterator[list[UUID]]:
     """The ids of all tasks that match, newest first, in batches to be given to an operation.
 
-    What arrives after the first batch was read, or ends or changes so that it would come before
-    it, is not among them.
+    What is enqueued, ends or is put back after the call began is not among them, so a task that an
+    operation changes does not come again.
     """
-    from djtasks.browser.find import find
-
-    cursor = None
-    while True:
-        page = find(filter, cursor=cursor, size=BATCH)
-        if page.records:
-            yield [record.id for record in page.records]
-        cursor = page.next
-        if cursor is None:
-            return
+    for records in _matching(filter, database(using), BATCH):
+        yield [record.id for record in records]
 
 
 def eligible(
@@ -53,15 +45,20 @@ def eligible(
     match are counted; ``Outcome.more`` says that there are others.
     """
     alias = database(using)
-    chosen: Iterable[Sequence[UUID]]
-    given = isinstance(tasks, Sequence)
-    chosen = batches(keys(tasks)) if isinstance(tasks, Sequence) else select(tasks, using=using)
+    chosen: Iterable[Iterable[Standing]]
+    if isinstance(tasks, Sequence):
+        limit = None
+        chosen = (standings(batch, alias).values() for batch in batches(keys(tasks)))
+    else:
+        limit = LIMIT
+        found = _matching(tasks, alias, 4 * BATCH)
+        chosen = (_standings_of(records, operation, alias) for records in found)
     done = 0
     reasons: list[Reason] = []
     for batch in chosen:
-        if not given and done + len(reasons) >= LIMIT:
-            return Outcome.of(done, reasons, more=True)
-        for task in standings(batch, alias).values():
+        for task in batch:
+            if done + len(reasons) == limit:
+                return Outcome.of(done, reasons, more=True)
             reason = refusal(operation, task, also_succeeded=also_succeeded)
             if reason is None:
                 done += 1
@@ -76,3 +73,50 @@ def purgeable(queue: str, *, using: str | None = None) -> Outcome:
         cursor.execute(PURGEABLE, {"queue": queue, "limit": LIMIT})
         idle, running, more = cursor.fetchone()
     return Outcome.of(idle, [Reason.RUNNING] * running, more=more)
+
+
+def _matching(filter: Filter, alias: str, size: int) -> Iterator[list[Record]]:
+    """The tasks that match and were there when this began, many at a time."""
+    from djtasks.browser.find import find
+
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        began = cursor.fetchone()[0]
+    cursor_ = None
+    while True:
+        page = find(filter, cursor=cursor_, size=size, using=alias)
+        # A page may be empty, and others behind it: what was searched is limited as well.
+        records = [record for record in page.records if record.at is None or record.at <= began]
+        if records:
+            yield records
+        cursor_ = page.next
+        if cursor_ is None:
+            return
+
+
+def _standings_of(records: list[Record], operation: Operation, alias: str) -> Iterator[Standing]:
+    """How the tasks of a list stand; only what the list does not tell is read."""
+    unclear = [record.id for record in records if not _is_clear(record, operation)]
+    read = standings(unclear, alias) if unclear else {}
+    for record in records:
+        yield read.get(record.id) or Standing(
+            id=record.id,
+            state=_STATES.get(record.state),
+            owner=0 if record.state == "RUNNING" else None,
+            pool=None,
+            stored=not record.is_live,
+            ended=record.date_done is not None,
+            succeeded=record.state == "SUCCESS",
+            has_call=bool(record.task and record.queue),
+            deprived=record.after is not None and record.started_at is None,
+        )
+
+
+_STATES: Final = {"READY": 0, "RUNNING": 0, "SCHEDULED": 1, "WAITING": 2}
+
+
+def _is_clear(record: Record, operation: Operation) -> bool:
+    """Whether a list tells of a task all that decides."""
+    if record.state == "RUNNING":
+        return operation != "terminate"
+    return record.is_live or record.date_done is not None
