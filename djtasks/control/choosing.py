@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from djtasks.control.each import BATCH, batches, database, keys
 from djtasks.control.outcome import Outcome, Reason
 from djtasks.control.sql import load
 from djtasks.control.standing import Operation, Standing, refusal, standings
+from djtasks.models import MessageState
 
 if TYPE_CHECKING:
     from djtasks.browser.find import Filter, Record
@@ -82,16 +84,22 @@ def _matching(filter: Filter, alias: str, size: int) -> Iterator[list[Record]]:
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         began = cursor.fetchone()[0]
-    cursor_ = None
+    place = None
     while True:
-        page = find(filter, cursor=cursor_, size=size, using=alias)
+        page = find(filter, cursor=place, size=size, using=alias)
         # A page may be empty, and others behind it: what was searched is limited as well.
-        records = [record for record in page.records if record.at is None or record.at <= began]
+        records = [record for record in page.records if not _is_later(record, began)]
         if records:
             yield records
-        cursor_ = page.next
-        if cursor_ is None:
+        place = page.next
+        if place is None:
             return
+
+
+def _is_later(record: Record, moment: datetime) -> bool:
+    """Whether a task was enqueued, put back or ended after a moment."""
+    at = record.enqueued_at if record.is_queued else record.date_done
+    return at is not None and at > moment
 
 
 def _standings_of(records: list[Record], operation: Operation, alias: str) -> Iterator[Standing]:
@@ -101,10 +109,10 @@ def _standings_of(records: list[Record], operation: Operation, alias: str) -> It
     for record in records:
         yield read.get(record.id) or Standing(
             id=record.id,
-            state=_STATES.get(record.state),
-            owner=0 if record.state == "RUNNING" else None,
+            state=_STATES.get(record.state, 0) if record.is_queued else None,
+            owner=record.worker_id if record.is_queued else None,
             pool=None,
-            stored=not record.is_live,
+            stored=not record.is_queued,
             ended=record.date_done is not None,
             succeeded=record.state == "SUCCESS",
             has_call=bool(record.task and record.queue),
@@ -112,11 +120,12 @@ def _standings_of(records: list[Record], operation: Operation, alias: str) -> It
         )
 
 
-_STATES: Final = {"READY": 0, "RUNNING": 0, "SCHEDULED": 1, "WAITING": 2}
+_STATES: Final = {"SCHEDULED": MessageState.SCHEDULED, "WAITING": MessageState.WAITING}
 
 
 def _is_clear(record: Record, operation: Operation) -> bool:
     """Whether a list tells of a task all that decides."""
-    if record.state == "RUNNING":
-        return operation != "terminate"
-    return record.is_live or record.date_done is not None
+    if operation == "terminate":
+        return record.worker_id is None
+    # What waits for another attempt is scheduled or ready.
+    return operation != "run_now" or record.state != "RETRY"
