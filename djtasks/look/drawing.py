@@ -20,9 +20,9 @@ BOX_HEIGHT: Final = 44
 COLUMN_GAP: Final = 56
 ROW_GAP: Final = 14
 MARGIN: Final = 8
-NAME: Final = 19
+NAME: Final = 16
 """Characters of a name that a box has room for."""
-NOTE: Final = 25
+NOTE: Final = 21
 
 
 @dataclass(frozen=True, slots=True)

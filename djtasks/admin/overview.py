@@ -1,0 +1,143 @@
+"""The overview: how things are, what needs attention, what happened lately."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.utils.decorators import method_decorator
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from djtasks.admin import query as q
+from djtasks.admin.base import BrowserAdmin
+from djtasks.admin.queues import permissions
+from djtasks.admin.series import depth, runtimes, throughput
+from djtasks.browser.activity import Range, TaskActivity, activity
+from djtasks.browser.attention import attention
+from djtasks.browser.counts import Capped, Counts, counts
+from djtasks.browser.failures import failures
+from djtasks.browser.fleet import workers
+from djtasks.browser.queues import queues
+from djtasks.look import charts, times
+from djtasks.models import Overview
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
+
+TASKS = 25
+"""Tasks that the table has at most, those that ended most often."""
+
+
+@admin.register(Overview)
+class OverviewAdmin(BrowserAdmin[Overview]):
+    """The overview."""
+
+    @method_decorator(require_safe)
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The whole page."""
+        self.check_view(request)
+        chosen = _range(request.GET.get("range", ""))
+        what_happened = activity(chosen)
+        all_queues, all_workers, now = queues(), workers(), counts()
+        tiles = list(self._tiles(request, now))
+        return self.page(
+            request,
+            "overview.html",
+            {
+                "title": _("Overview"),
+                "is_live": True,
+                "notes": list(self._notes(attention(all_queues, all_workers))),
+                "tiles": tiles,
+                "summary": ", ".join(f"{tile['name']}: {tile['value']}" for tile in tiles),
+                "ranges": [
+                    {"url": f"?range={each.value}", "text": each.label, "is_chosen": each is chosen}
+                    for each in Range
+                ],
+                "range_text": _("in the last %s") % chosen.label,
+                "charts": [
+                    throughput(what_happened),
+                    runtimes(what_happened),
+                    depth(what_happened),
+                ],
+                "failures": failures(),
+                "queues": all_queues,
+                "workers": all_workers,
+                "tasks": list(self._tasks(request, what_happened.tasks[:TASKS])),
+                "action_url": self.url("taskrecord_action"),
+                "may_retry": self.may(request, "retry_task"),
+                "may_control": self.may(request, "control_worker"),
+                **permissions(self, request),
+                **(extra_context or {}),
+            },
+        )
+
+    def _tiles(self, request: HttpRequest, now: Counts) -> Iterator[dict[str, Any]]:
+        """The numbers, each a link to what it counts."""
+        for state, name, count, query in (
+            ("READY", _("Ready"), now.ready, "state:READY"),
+            ("SCHEDULED", _("Scheduled"), now.scheduled, "state:SCHEDULED"),
+            ("WAITING", _("Waiting"), now.waiting, "state:WAITING"),
+            ("RUNNING", _("Running"), Capped(now.running), "state:RUNNING"),
+            ("FAILURE", _("Failed in 24 h"), now.failed, "state:FAILURE since:24h"),
+        ):
+            yield {
+                "name": name,
+                "state": state,
+                "value": _capped(count),
+                "url": self._search(request, query),
+                "is_bad": state == "FAILURE" and bool(count),
+            }
+        yield {
+            "name": _("Oldest ready"),
+            "value": "-" if now.latency is None else times.rough(now.latency),
+            "url": self.url("queue_changelist"),
+        }
+        yield {
+            "name": _("Workers"),
+            "value": number_format(now.workers),
+            "url": self.url("worker_changelist"),
+            "is_bad": not now.workers,
+        }
+
+    def _tasks(self, request: HttpRequest, rows: list[TaskActivity]) -> Iterator[dict[str, Any]]:
+        for row in rows:
+            label = _("%(ended)d ended, %(failed)d failed") % {
+                "ended": row.ended,
+                "failed": row.failed,
+            }
+            yield {
+                "row": row,
+                "url": self._search(request, row.query),
+                "spark": charts.sparkline(row.spark, label, row.spark_failed),
+            }
+
+    def _notes(self, notes: list[Any]) -> Iterator[dict[str, Any]]:
+        for note in notes:
+            url = self.url(f"{note.page}_changelist")
+            yield {
+                "text": note.text,
+                "is_severe": note.is_severe,
+                "url": url + q.link(note.query) if note.query else url,
+            }
+
+    def _search(self, request: HttpRequest, query: str) -> str:
+        """The address of a search, for those who may see it."""
+        if not self._sees_tasks(request):
+            return ""
+        return self.url("taskrecord_changelist") + q.link(query)
+
+
+def _range(text: str) -> Range:
+    try:
+        return Range(text)
+    except ValueError:
+        return Range.HOUR
+
+
+def _capped(count: Capped) -> str:
+    return f"{number_format(count.value, force_grouping=True)}{'+' if count.more else ''}"

@@ -1,0 +1,191 @@
+"""The list of tasks as its template wants it: rows, filters, chips, links to other pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from djtasks.admin import query as q
+from djtasks.look import json_text, states
+from djtasks.look.text import one_line, short_name, visible
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+    from djtasks.browser.record import Record
+
+__all__ = ["EXAMPLES", "Choice", "Group", "Row", "arguments", "attempt", "chips", "filters", "row"]
+
+ARGUMENTS: Final = 200
+"""Characters of a call's arguments that a row has."""
+
+ERROR: Final = 160
+NAMES: Final = 12
+"""Queues that the filter offers."""
+
+EXAMPLES: Final[tuple[tuple[str, StrOrPromise], ...]] = (
+    ("pack", gettext_lazy("tasks whose name contains it")),
+    ("01a2049e", gettext_lazy("the task with this id, or with an id that begins so")),
+    ("state:FAILURE", gettext_lazy("a state; several with commas between them")),
+    ("queue:mail", gettext_lazy("a queue")),
+    ("task:shop.tasks.pack", gettext_lazy("a task by its full name")),
+    ("worker:worker@host", gettext_lazy("what a worker ran")),
+    ("error:TimeoutError", gettext_lazy("the class of the exception")),
+    ("since:1h until:10m", gettext_lazy("a range of time, back from now, or with dates")),
+    ("retried:yes", gettext_lazy("what was tried more than once")),
+    ("root:01a2049e-…", gettext_lazy("all tasks of a workflow")),
+    ("kwargs.order_id:42", gettext_lazy("a keyword argument")),
+    ("args.0:42", gettext_lazy("a positional argument, the first is 0")),
+)
+"""What can be searched for."""
+
+RANGES: Final = (
+    ("10m", gettext_lazy("Last 10 minutes")),
+    ("1h", gettext_lazy("Last hour")),
+    ("24h", gettext_lazy("Last 24 hours")),
+    ("7d", gettext_lazy("Last 7 days")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One task in the list. Spans of time are in seconds."""
+
+    id: UUID
+    url: str
+    state: str
+    task: str
+    name: str
+    arguments: str
+    error: str
+    queue: str
+    priority: int
+    attempt: str
+    when: datetime | None
+    wait: float | None
+    runtime: float | None
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value that a filter can have, as a link."""
+
+    text: StrOrPromise
+    url: str
+    is_chosen: bool
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A filter with its values."""
+
+    name: str
+    title: str
+    choices: list[Choice]
+
+
+def row(record: Record, url: Callable[[Any], str], now: datetime | None = None) -> Row:
+    """A task as a row of the list."""
+    now = now or datetime.now(UTC)
+    runtime = record.runtime
+    if record.state == "RUNNING" and record.started_at is not None:
+        runtime = (now - record.started_at).total_seconds()
+    return Row(
+        id=record.id,
+        url=url(record.id),
+        state=record.state,
+        task=record.task,
+        name=short_name(record.task),
+        arguments=arguments(record),
+        error=failure(record),
+        queue=record.queue,
+        priority=record.priority,
+        attempt=attempt(record),
+        when=record.date_done or record.enqueued_at,
+        wait=waited(record),
+        runtime=runtime,
+        worker=record.worker or "",
+    )
+
+
+def waited(record: Record) -> float | None:
+    """Seconds from when a task could have run until it did; None if it has not."""
+    if record.started_at is None or record.enqueued_at is None:
+        return None
+    due = max(record.enqueued_at, record.eta) if record.eta else record.enqueued_at
+    return max((record.started_at - due).total_seconds(), 0.0)
+
+
+def attempt(record: Record) -> str:
+    """Which attempt of how many it is or was; how many is known of tasks that are known here."""
+    number = record.retries + 1
+    most = record.max_retries
+    return str(number) if most is None else f"{number}/{most + 1}"
+
+
+def failure(record: Record) -> str:
+    """The exception and what it said, on one line."""
+    parts = [part for part in (record.exception, record.error) if part]
+    return one_line(": ".join(parts), ERROR)
+
+
+def arguments(record: Record, length: int = ARGUMENTS) -> str:
+    """The arguments on one line: as the caller wants them shown, or else as they are stored."""
+    if record.is_hidden:
+        shown = [text for text in (record.argsrepr, record.kwargsrepr) if text]
+        return one_line(" ".join(shown), length)
+    if record.payload is None:
+        return _("(large)") if record.payload_id is not None else ""
+    call = json_text.loaded(record.payload)
+    if isinstance(call, list) and len(call) == 2:
+        return one_line(json_text.call_line(*call), length)
+    # It was cut, or somebody wrote the row by hand.
+    return one_line(record.payload.removeprefix("[["), length)
+
+
+def chips(query: str) -> Iterator[dict[str, str]]:
+    """The words of the search, each with a link to the search without it."""
+    for index, word in enumerate(q.words(query)):
+        yield {"text": word, "url": q.link(q.without(query, index))}
+
+
+def filters(query: str, queues: list[str]) -> list[Group]:
+    """The filters beside the list."""
+    groups = [
+        _group(
+            query,
+            "state",
+            _("State"),
+            [(state, states.look(state).word) for state in states.ORDER],
+            has_marks=True,
+        ),
+        _group(query, "since", _("Time"), RANGES),
+    ]
+    if queues:
+        named = [(name, one_line(visible(name), 40)) for name in queues[:NAMES]]
+        groups.append(_group(query, "queue", _("Queue"), named))
+    groups.append(_group(query, "retried", _("Attempts"), [("yes", _("Tried more than once"))]))
+    return groups
+
+
+def _group(query: str, name: str, title: str, values: Any, *, has_marks: bool = False) -> Group:
+    chosen = q.value_of(query, name)
+    any_of_it = Choice(_("Any"), q.link(q.with_qualifier(query, name, None)), chosen is None)
+    choices = [
+        Choice(
+            text,
+            q.link(q.with_qualifier(query, name, value)),
+            chosen is not None and value.lower() == chosen.lower(),
+            value if has_marks else "",
+        )
+        for value, text in values
+    ]
+    return Group(name, title, [any_of_it, *choices])
