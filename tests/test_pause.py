@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -39,7 +40,7 @@ def nothing_paused() -> Iterator[None]:
     Queue.objects.all().delete()
 
 
-def add(queue: str, count: int = 1, **options: object) -> None:
+def add(queue: str, count: int = 1, **options: Any) -> None:
     for number in range(count):
         tasks.add.apply_async((number, 1), queue=queue, **options)
 

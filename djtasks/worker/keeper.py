@@ -11,58 +11,36 @@ import os
 import threading
 import time
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.adapt import Loader
-from psycopg.rows import tuple_row
 
 from djtasks import __version__, signals
 from djtasks.conf import conf
-from djtasks.execution.lost import Cause, Verdict, verdict
-from djtasks.queue.claim import deliveries
 from djtasks.queue.connect import parameters
-from djtasks.queue.finish import TELL_WAITERS
 from djtasks.queue.sql import load
-from djtasks.queue.stuck import end_stuck
-from djtasks.registry import registry
-from djtasks.worker.losses import acknowledgement
-from djtasks.worker.session import CONNECT_TIMEOUT, LOCK_CLASS, PLANNER, RawUUID
+from djtasks.worker.housekeeping import Housekeeping
+from djtasks.worker.rescue import Rescue
+from djtasks.worker.schedule import Schedule
+from djtasks.worker.session import CONNECT_TIMEOUT, RawUUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from psycopg.abc import Buffer
 
-    from djtasks.queue.delivery import Delivery
     from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.rescue import Losses
 
 logger = logging.getLogger("djtasks.worker")
 
 TICK = 1.0
 """Seconds between two looks for dead workers."""
 
-PRUNE_EVERY = 60.0
-PRUNE_BATCH = 1000
-PRUNE_SECONDS = 0.5
-"""Seconds that one tick may spend on deleting expired results."""
-
 ORPHANS_EVERY = 60.0
-SWEEP_EVERY = 300.0
-LEFTOVERS_EVERY = 3600.0
 
 BEAT = load("beat")
-DEAD_WORKERS = load("dead_workers")
-ORPHANS = load("orphans")
-ADOPT = load("adopt")
-RELEASE = load("release")
-WAKE = load("wake")
-PRUNE = load("prune")
-PRUNE_GROUPS = load("prune_groups")
-SWEEP_WAITERS = load("sweep_waiters")
-SWEEP_PAYLOADS = load("sweep_payloads")
-SWEEP_STATES = load("sweep_states")
 
 _REGISTER = """
 INSERT INTO djtasks_worker
@@ -81,9 +59,6 @@ class RawTextUUID(Loader):
         return bytes.fromhex(bytes(data).decode().replace("-", ""))
 
 
-Losses = list[tuple["Delivery", str]]
-
-
 class Keeper(threading.Thread):
     """Keeps the worker's row alive and rescues the messages of those whose row is not.
 
@@ -99,7 +74,6 @@ class Keeper(threading.Thread):
     ) -> None:
         super().__init__(name="djtasks-keeper", daemon=True)
         self._options = options
-        self._adopt = adopt
         self._given_up = given_up
         self._stop_asked = threading.Event()
         self._guard = threading.Lock()
@@ -108,8 +82,9 @@ class Keeper(threading.Thread):
         self._reconnected = False
         self._worker_id = 0
         self._lease = conf.LEASE
-        self._next: dict[str, float] = {}
-        self._adopting: set[str] = set()
+        self._schedule = Schedule()
+        self._housekeeping = Housekeeping(self._stop_asked.is_set)
+        self.rescue = Rescue(adopt)
         self.renewed_at = time.monotonic()
 
     # --- called by the parent --------------------------------------------------------------
@@ -156,14 +131,6 @@ class Keeper(threading.Thread):
         margin = min(1.0, self._lease / 4)
         return time.monotonic() - self.renewed_at < self._lease - margin
 
-    def adopting(self) -> list[str]:
-        """Ids of messages that are being taken over and are not in the parent's hands yet."""
-        return list(self._adopting)
-
-    def adopted(self, losses: Losses) -> None:
-        """The parent has taken these in its care."""
-        self._adopting -= {delivery.id.hex() for delivery, _verdict in losses}
-
     def stop(self) -> None:
         """Take the worker's row away and end."""
         self._stop_asked.set()
@@ -192,20 +159,13 @@ class Keeper(threading.Thread):
 
     def _tick(self) -> None:
         connection = self._open()
-        if self._due("beat", conf.HEARTBEAT_INTERVAL) and not self._beat(connection):
-            self._next.pop("beat", None)
+        if self._schedule.due("beat", conf.HEARTBEAT_INTERVAL) and not self._beat(connection):
+            self._schedule.soon("beat")
             return
         if self._may_rescue():
-            self._rescue(connection)
-        if self._due("prune", PRUNE_EVERY):
-            self._prune(connection)
-        if self._due("waiters", SWEEP_EVERY):
-            connection.execute(SWEEP_WAITERS)
-        if self._due("leftovers", LEFTOVERS_EVERY):
-            connection.execute(SWEEP_PAYLOADS)
-            self._end_stuck(connection)
-            if age := _result_age():
-                connection.execute(SWEEP_STATES, {"age": age})
+            everywhere = self._schedule.due("orphans", ORPHANS_EVERY)
+            self.rescue.look(connection, self._worker_id, everywhere=everywhere)
+        self._housekeeping.tidy(connection)
 
     def _beat(self, connection: psycopg.Connection[Any]) -> bool:
         """Renew the lease; False if others have given this worker up."""
@@ -217,103 +177,10 @@ class Keeper(threading.Thread):
         signals.heartbeat_sent.emit(None)
         return True
 
-    def _due(self, what: str, interval: float) -> bool:
-        now = time.monotonic()
-        if now < self._next.get(what, 0.0):
-            return False
-        self._next[what] = now + interval
-        return True
-
     def _may_rescue(self) -> bool:
         """After a loss of the database the others get as long as a lease to come back."""
         patience = self._lease + CONNECT_TIMEOUT + TICK
         return not self._reconnected or time.monotonic() - self._connected_at > patience
-
-    def _rescue(self, connection: psycopg.Connection[Any]) -> None:
-        look_everywhere = self._due("orphans", ORPHANS_EVERY)
-        with connection.transaction():
-            dead = connection.execute(DEAD_WORKERS, {"lock_class": LOCK_CLASS}).fetchall()
-            if not dead and not look_everywhere:
-                return
-            ids = [row[0] for row in dead]
-            for _id, hostname in dead:
-                logger.warning("Worker %s is gone; rescuing its tasks", hostname)
-            orphans = connection.execute(ORPHANS, {"dead": ids}).fetchall()
-            released, losses = self._sort(orphans)
-            for owner, items in released.items():
-                self._release(connection, owner, items)
-            self._adopting |= {id.hex() for id in losses}
-            adopted = self._take_over(connection, losses)
-            connection.execute("DELETE FROM djtasks_worker WHERE id = ANY (%s)", (ids,))
-        for queue in sorted({row[5] for row in orphans}):
-            # Idle workers, this one among them, are not waiting for these.
-            connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
-        if released or adopted:
-            logger.warning(
-                "Rescued tasks: %d given back to their queues, %d ended",
-                sum(len(items) for items in released.values()),
-                len(adopted),
-            )
-        if adopted:
-            self._adopt(adopted)
-
-    @staticmethod
-    def _sort(rows: list[tuple[Any, ...]]) -> tuple[dict[int, list[bytes]], dict[bytes, str]]:
-        """Which messages go back, by owner, and which are to end, with the verdict on each."""
-        released: dict[int, list[bytes]] = {}
-        losses: dict[bytes, str] = {}
-        for id, task, owner, lost_deliveries, retries, _queue, age in rows:
-            if task not in registry and age < conf.UNKNOWN_TASK_TIMEOUT:
-                # Whether it may run again only a worker can tell that knows the task.
-                continue
-            decided = verdict(acknowledgement(task), Cause.WORKER, lost_deliveries, retries)
-            if decided is Verdict.REDELIVER:
-                released.setdefault(owner, []).append(id)
-            else:
-                losses[id] = decided.value
-        return released, losses
-
-    @staticmethod
-    def _release(connection: psycopg.Connection[Any], owner: int, ids: list[bytes]) -> None:
-        items = ",".join(
-            f'{{"id":"{id.hex()}","owner":{owner},"deliveries":1,"delay":0}}' for id in ids
-        )
-        connection.execute(RELEASE, {"outcomes": f"[{items}]"})
-
-    def _take_over(self, connection: psycopg.Connection[Any], losses: dict[bytes, str]) -> Losses:
-        if not losses:
-            return []
-        cursor = connection.cursor(binary=True, row_factory=tuple_row)
-        cursor.execute(ADOPT, {"worker": self._worker_id, "ids": [id.hex() for id in losses]})
-        return [(delivery, losses[delivery.id]) for delivery in deliveries(cursor.fetchall())]
-
-    def _prune(self, connection: psycopg.Connection[Any]) -> None:
-        """Delete expired results, in batches between which others have their turn."""
-        age = _result_age()
-        if age:
-            connection.execute(PRUNE_GROUPS, {"age": age, "limit": PRUNE_BATCH})
-        ends = time.monotonic() + PRUNE_SECONDS
-        while age and time.monotonic() < ends and not self._stop_asked.is_set():
-            with connection.transaction():
-                for name, value in PLANNER:
-                    connection.execute("SELECT set_config(%s, %s, true)", (name, value))
-                row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
-            if row is None or row[0] < PRUNE_BATCH:
-                return
-        # There is more: go on at the next tick, after the heartbeat.
-        self._next.pop("prune", None)
-
-    @staticmethod
-    def _end_stuck(connection: psycopg.Connection[Any]) -> None:
-        """End what waits for messages that were deleted by hand."""
-        queues, ids = end_stuck(connection)
-        if ids:
-            logger.warning(
-                "%d tasks were ended that waited for tasks which somebody deleted", len(ids)
-            )
-            connection.execute(TELL_WAITERS, {"ids": f"{{{','.join(ids)}}}"})
-        for queue in sorted(set(queues)):
-            connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is not None and not self._connection.closed:
@@ -334,9 +201,3 @@ class Keeper(threading.Thread):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-
-def _result_age() -> float | None:
-    """Seconds after which results are deleted; None or 0: never."""
-    expires: float | timedelta | None = conf.RESULT_EXPIRES
-    return expires.total_seconds() if isinstance(expires, timedelta) else expires

@@ -13,7 +13,7 @@ from djtasks import signals
 from djtasks.execution.lost import Verdict
 from djtasks.worker.crew import Crew
 from djtasks.worker.intake import Intake
-from djtasks.worker.keeper import Keeper, Losses
+from djtasks.worker.keeper import Keeper
 from djtasks.worker.link import Link
 from djtasks.worker.member import Assignment
 from djtasks.worker.session import Session, Turn
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.rescue import Losses
 
 logger = logging.getLogger("djtasks.worker")
 
@@ -149,7 +150,7 @@ class Parent:
             self.crew.deal()
 
     def _cares_for(self) -> list[str]:
-        return self.crew.held_ids() + self.keeper.adopting()
+        return self.crew.held_ids() + self.keeper.rescue.adopting()
 
     async def _register_again(self) -> bool:
         try:
@@ -256,7 +257,7 @@ class Parent:
             self._stirred.set()
 
     def _adopt(self, losses: Losses) -> None:
-        self.keeper.adopted(losses)
+        self.keeper.rescue.adopted(losses)
         for delivery, decided in losses:
             detail = "The worker that ran it is gone."
             if delivery.deliveries and decided == Verdict.FAIL.value:

@@ -1,0 +1,92 @@
+"""What every worker does now and then so that no table grows for ever."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from djtasks.conf import conf
+from djtasks.queue.finish import TELL_WAITERS
+from djtasks.queue.sql import load
+from djtasks.queue.stuck import end_stuck
+from djtasks.worker.schedule import Schedule
+from djtasks.worker.session import PLANNER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+logger = logging.getLogger("djtasks.worker")
+
+PRUNE_EVERY = 60.0
+PRUNE_BATCH = 1000
+PRUNE_SECONDS = 0.5
+"""Seconds that one look may spend on deleting expired results."""
+
+SWEEP_EVERY = 300.0
+LEFTOVERS_EVERY = 3600.0
+
+WAKE = load("wake")
+PRUNE = load("prune")
+PRUNE_GROUPS = load("prune_groups")
+SWEEP_WAITERS = load("sweep_waiters")
+SWEEP_PAYLOADS = load("sweep_payloads")
+SWEEP_STATES = load("sweep_states")
+
+
+class Housekeeping:
+    """Deletes what has expired and what nothing points at; ``stopping`` says when to hurry."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._schedule = Schedule()
+
+    def tidy(self, connection: psycopg.Connection[Any]) -> None:
+        """Do what is due, and never for long: the heartbeat waits. Raises ``psycopg.Error``."""
+        schedule = self._schedule
+        if schedule.due("prune", PRUNE_EVERY):
+            self._prune(connection)
+        if schedule.due("waiters", SWEEP_EVERY):
+            connection.execute(SWEEP_WAITERS)
+        if schedule.due("leftovers", LEFTOVERS_EVERY):
+            connection.execute(SWEEP_PAYLOADS)
+            self._end_stuck(connection)
+            if age := _result_age():
+                connection.execute(SWEEP_STATES, {"age": age})
+
+    def _prune(self, connection: psycopg.Connection[Any]) -> None:
+        """Delete expired results, in batches between which others have their turn."""
+        age = _result_age()
+        if age:
+            connection.execute(PRUNE_GROUPS, {"age": age, "limit": PRUNE_BATCH})
+        ends = time.monotonic() + PRUNE_SECONDS
+        while age and time.monotonic() < ends and not self._stopping():
+            with connection.transaction():
+                for name, value in PLANNER:
+                    connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+                row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
+            if row is None or row[0] < PRUNE_BATCH:
+                return
+        # There is more: go on at the next look, after the heartbeat.
+        self._schedule.soon("prune")
+
+    @staticmethod
+    def _end_stuck(connection: psycopg.Connection[Any]) -> None:
+        """End what waits for messages that were deleted by hand."""
+        queues, ids = end_stuck(connection)
+        if ids:
+            logger.warning(
+                "%d tasks were ended that waited for tasks which somebody deleted", len(ids)
+            )
+            connection.execute(TELL_WAITERS, {"ids": f"{{{','.join(ids)}}}"})
+        for queue in sorted(set(queues)):
+            connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
+
+
+def _result_age() -> float | None:
+    """Seconds after which results are deleted; None or 0: never."""
+    expires: float | timedelta | None = conf.RESULT_EXPIRES
+    return expires.total_seconds() if isinstance(expires, timedelta) else expires
