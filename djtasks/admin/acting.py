@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from djtasks import control
-from djtasks.admin.actions import ACTIONS, Action, in_words, total
+from djtasks.admin.actions import ACTIONS, Action, in_words
 from djtasks.admin.base import BrowserAdmin
 from djtasks.browser.find import Filter, SearchError
 from djtasks.control import Outcome
@@ -126,7 +126,7 @@ def _carry_out(
 ) -> HttpResponse:
     data: Mapping[str, Any] = form.cleaned_data if form else {}
     try:
-        outcome = total(action.run(ids, data) for ids in chosen.batches())
+        outcome = sum((action.run(ids, data) for ids in chosen.batches()), Outcome())
     except ValueError as error:
         messages.error(request, str(error))
         return page.go_back(request)

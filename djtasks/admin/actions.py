@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -20,7 +19,7 @@ from djtasks.control import Operation, Outcome
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["ACTIONS", "Action", "in_words", "total"]
+__all__ = ["ACTIONS", "Action", "in_words"]
 
 Run = Callable[[Sequence[UUID | str], Mapping[str, Any]], Outcome]
 
@@ -146,21 +145,6 @@ ACTIONS: Final[dict[str, Action]] = {
     )
 }
 """The operations by their names, in the order in which they are offered."""
-
-
-def total(outcomes: Iterable[Outcome]) -> Outcome:
-    """What several batches came to."""
-    done = 0
-    more = False
-    skipped: Counter[str] = Counter()
-    ids: list[UUID] = []
-    for outcome in outcomes:
-        done += outcome.done
-        more = more or outcome.more
-        ids += outcome.ids
-        for reason, count in outcome.skipped.items():
-            skipped[str(reason)] += count
-    return Outcome(done, dict(skipped.most_common()), tuple(ids), more)
 
 
 def in_words(action: Action, outcome: Outcome) -> str:

@@ -1,0 +1,356 @@
+"""The pages of the task browser: what they show to whom, safely, and with how many queries."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from djtasks import chain, chord
+from djtasks.models import Attempt, Message, Queue
+from djtasks.testing import run_tasks
+from tests.admin_pages import (
+    VIEW,
+    a_worker,
+    ended,
+    failed,
+    queued,
+    read,
+    rows,
+    ruler,
+    signed_in,
+    url,
+)
+from tests.testapp.tasks import add
+
+pytestmark = pytest.mark.django_db
+
+LISTS = ("overview", "taskrecord", "queue", "worker")
+EVIL = "<script>alert(1)</script>\"'&\u202e\u2066"
+
+
+def test_the_overview_comes_first_in_the_index_and_everywhere() -> None:
+    client = ruler()
+    page = read(client.get("/admin/djtasks/"))
+    links = [link["href"] for link in page.all("a")]
+    ours = [link for link in links if link in {url(f"{name}_changelist") for name in LISTS}]
+    assert ours[0] == url("overview_changelist")
+    for name in LISTS:
+        page = read(client.get(url(f"{name}_changelist")))
+        assert url("overview_changelist") in {link["href"] for link in page.all("a")}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_who_may_not_see_a_page_is_refused(name: str) -> None:
+    others = [permission for permission in VIEW if permission != f"view_{name}"]
+    assert signed_in(*others).get(url(f"{name}_changelist")).status_code == 403
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_who_is_not_signed_in_is_sent_to_do_so(name: str) -> None:
+    response = Client().get(url(f"{name}_changelist"))
+    assert response.status_code == 302
+    assert "/login/" in response.headers["Location"]
+
+
+def test_tabs_lead_only_to_what_one_may_see() -> None:
+    page = read(signed_in("view_queue").get(url("queue_changelist")))
+    tabs = [link["href"] for link in page.all("a") if link["href"].startswith("/admin/djtasks/")]
+    assert url("queue_changelist") in tabs
+    assert not {url("overview_changelist"), url("worker_changelist")} & set(tabs)
+    assert not [link for link in tabs if "taskrecord" in link]
+
+
+def test_who_may_only_look_is_offered_nothing_to_do() -> None:
+    task, waiting = failed(), queued()
+    a_worker()
+    Queue.objects.create(name="celery")
+    client = signed_in(*VIEW)
+    for path in [
+        *(url(f"{name}_changelist") for name in LISTS),
+        url("taskrecord_change", task.pk),
+        url("taskrecord_change", waiting.pk),
+    ]:
+        page = read(client.get(path))
+        assert page.buttons() == set(), path
+        assert rows(page) == []
+        assert not [link for link in page.all("a") if link["href"].endswith("/copy/")]
+
+
+# -- the list -------------------------------------------------------------------------------------
+
+
+def test_every_task_is_in_the_list_whatever_became_of_it() -> None:
+    scheduled = queued(state=1, eta=datetime.now(UTC) + timedelta(hours=1))
+    messages = [queued(), scheduled, queued(state=2)]
+    results = [ended(), failed(), ended(state="REVOKED")]
+    page = read(ruler().get(url("taskrecord_changelist")))
+    assert set(rows(page)) == {task.pk for task in [*messages, *results]}
+    for word in ("Ready", "Scheduled", "Waiting", "Succeeded", "Failed", "Revoked"):
+        assert word in page.text
+
+
+def test_the_list_says_what_was_called_with_what_and_how_it_went() -> None:
+    failed("no stock", queue="counter", args=[1, "a"], kwargs={"to": [2]}, rank=-7, retries=2)
+    page = read(ruler().get(url("taskrecord_changelist")))
+    for text in ("add", '1, "a", to=[2]', "ValueError: no stock", "counter", "7", "worker@here"):
+        assert text in page.text
+    assert "tests.testapp.tasks.add" in {element["title"] for element in page.all("bdi")}
+
+
+def test_the_search_box_filters_and_keeps_what_was_typed() -> None:
+    failed(queue="mail")
+    wanted = failed(queue="counter")
+    client = ruler()
+    page = read(client.get(url("taskrecord_changelist"), {"q": "state:FAILURE queue:counter"}))
+    assert rows(page) == [wanted.pk]
+    assert [box["value"] for box in page.all("input", type="search")] == [
+        "state:FAILURE queue:counter"
+    ]
+
+
+def test_filters_are_links_that_add_to_the_search_or_replace_what_it_says() -> None:
+    page = read(ruler().get(url("taskrecord_changelist"), {"q": "queue:mail state:READY pack"}))
+    links = {link["href"] for link in page.all("a")}
+    assert "?q=queue%3Amail+pack+state%3AFAILURE" in links
+    assert "?q=queue%3Amail+pack" in links  # any state
+
+
+def test_a_wrong_qualifier_is_told_with_those_that_there_are() -> None:
+    response = ruler().get(url("taskrecord_changelist"), {"q": "que:mail"})
+    page = read(response)
+    errors = [element.text for element in page.all("p", class_="errornote")]
+    assert len(errors) == 1
+    assert "queue" in errors[0]
+    assert rows(page) == []
+
+
+@pytest.mark.parametrize("cursor", ["x", "\0", "9" * 1000, "-1"])
+def test_a_cursor_that_is_none_of_ours_does_no_harm(cursor: str) -> None:
+    response = ruler().get(url("taskrecord_changelist"), {"after": cursor})
+    assert response.status_code == 200
+
+
+def test_older_and_newer_pages_hold_every_task_once() -> None:
+    tasks = {ended().pk for _ in range(120)}
+    client = ruler()
+    seen, address = [], url("taskrecord_changelist")
+    while address:
+        page = read(client.get(address))
+        seen += rows(page)
+        further = [link["href"] for link in page.all("a", rel="next")]
+        address = url("taskrecord_changelist") + further[0] if further else ""
+    assert len(seen) == len(tasks)
+    assert set(seen) == tasks
+    back = [link["href"] for link in page.all("a", rel="prev")]
+    page = read(client.get(url("taskrecord_changelist") + back[0]))
+    assert rows(page) == seen[50:100] or rows(page) == seen[20:70]
+
+
+def test_redacted_arguments_are_on_no_page() -> None:
+    options = json.dumps({"argsrepr": "(card ending in 42)", "kwargsrepr": "{}"})
+    task = failed(args=["4000123412341234"], options=options)
+    waiting = queued(args=["4000123412341234"], options=options)
+    client = ruler()
+    for path in [
+        url("taskrecord_changelist"),
+        url("taskrecord_change", task.pk),
+        url("taskrecord_change", waiting.pk),
+        url("taskrecord_copy", task.pk),
+    ]:
+        html = read(client.get(path)).html
+        assert "4000123412341234" not in html, path
+        assert ("card ending in 42" in html) is not path.endswith("/copy/")
+
+
+# -- one task -------------------------------------------------------------------------------------
+
+
+def test_a_failed_task_tells_its_story() -> None:
+    task = failed(retries=1)
+    Attempt.objects.create(
+        task_id=task.pk,
+        number=1,
+        state="RETRY",
+        exception="TimeoutError",
+        message="nobody answered",
+        worker="worker@there",
+        started_at=datetime.now(UTC) - timedelta(minutes=1),
+        runtime=0.5,
+    )
+    page = read(ruler().get(url("taskrecord_change", task.pk)))
+    for text in ("Enqueued", "nobody answered", "worker@there", "500 ms", "Failed", "it broke"):
+        assert text in page.text
+    assert "order.take()" in "".join(element.text for element in page.all("code"))
+    assert {"retry", "delete"} <= page.buttons()
+    assert not {"revoke", "terminate", "run_now"} & page.buttons()
+
+
+@pytest.mark.parametrize(
+    ("state", "offered"),
+    [(0, {"move", "revoke"}), (1, {"move", "revoke", "run_now"}), (2, {"move", "revoke"})],
+)
+def test_buttons_fit_the_state_of_a_queued_task(state: int, offered: set[str]) -> None:
+    eta = datetime.now(UTC) + timedelta(hours=1) if state == 1 else None
+    task = queued(state=state, eta=eta)
+    assert read(ruler().get(url("taskrecord_change", task.pk))).buttons() == offered
+
+
+def test_a_result_is_shown_as_json() -> None:
+    task = ended(result='{"total": "12.50"}')
+    page = read(ruler().get(url("taskrecord_change", task.pk)))
+    assert '{"total": "12.50"}' in page.text
+
+
+def test_a_task_is_found_by_the_id_that_its_caller_gave() -> None:
+    add.apply_async((1, 2), task_id="order-42")
+    page = read(ruler().get(url("taskrecord_change", "order-42")))
+    assert "order-42" in page.text
+
+
+@pytest.mark.parametrize("object_id", ["0199d000-0000-7000-8000-000000000000", "x" * 300])
+def test_a_task_that_nobody_knows_leads_back_to_the_list(object_id: str) -> None:
+    response = ruler().get(url("taskrecord_change", object_id), follow=True)
+    assert response.redirect_chain[-1][0] == url("taskrecord_changelist")
+    assert "There is no task" in response.content.decode()
+
+
+def test_a_workflow_is_drawn_and_told_in_a_table() -> None:
+    sent = chain(add.s(1, 1), chord([add.s(n) for n in range(20)], add.si(3, 4))).delay()
+    run_tasks(limit=5)
+    message = Message.objects.exclude(root_id=None).first()
+    assert message is not None
+    page = read(ruler().get(url("taskrecord_change", message.pk)))
+    assert list(page.all("svg", class_="djt-graph"))
+    assert "20 \u00d7 add" in page.text
+    assert sent is not None
+
+
+# -- safety ---------------------------------------------------------------------------------------
+
+
+def evil_rows() -> list[Any]:
+    deep: Any = EVIL
+    for _ in range(300):
+        deep = [deep]
+    return [
+        failed(EVIL, EVIL, task=EVIL, queue=EVIL, worker=EVIL, args=[EVIL], kwargs={EVIL: EVIL}),
+        ended(args=[deep], result=json.dumps(deep), options=json.dumps({"headers": {EVIL: EVIL}})),
+        ended(result=json.dumps("x" * 5_000_000)),
+        ended(result="{no JSON" + EVIL, options="[", children="{"),
+        failed("y" * 1_000_000, traceback="z\n" * 500_000),
+        queued(EVIL, queue=EVIL, options=json.dumps({"argsrepr": EVIL})),
+        ended(state=EVIL),
+    ]
+
+
+def every_page(tasks: list[Any]) -> list[str]:
+    return [
+        *(url(f"{name}_changelist") for name in LISTS),
+        url("taskrecord_changelist") + "?q=" + "que:" + "%3Cscript%3E",
+        *(url("taskrecord_change", task.pk) for task in tasks),
+        *(url("taskrecord_copy", task.pk) for task in tasks),
+        *(url("taskrecord_history", task.pk) for task in tasks),
+    ]
+
+
+def test_whatever_tasks_contain_is_shown_and_does_nothing() -> None:
+    tasks = evil_rows()
+    a_worker(hostname=EVIL, running=json.dumps([{"id": str(tasks[0].pk), "task": EVIL}]))
+    Queue.objects.create(name=EVIL + "2", paused_at=datetime.now(UTC), reason=EVIL)
+    client = ruler()
+    for path in every_page(tasks):
+        page = read(client.get(path))
+        assert page.forbidden() == [], path
+        assert "<script>alert" not in page.html, path
+        own = page.html.partition('id="content"')[2]
+        # In a value that a form sends back it has to be as it is.
+        values = {element["value"] for element in page.all("input")}
+        values |= {area.text for area in page.all("textarea")}
+        shown = own
+        for value in values:
+            shown = shown.replace(value, "")
+        if "/history/" not in path:
+            assert "\u202e" not in shown, path
+        assert len(page.html) < 1_000_000, path
+
+
+def test_no_page_has_what_a_strict_content_policy_forbids() -> None:
+    task = failed()
+    chord([add.s(n, n) for n in range(3)], add.si(1, 1)).delay()
+    waiting = Message.objects.exclude(after=None).get()
+    a_worker()
+    client = ruler()
+    for path in every_page([task, waiting]):
+        page = read(client.get(path))
+        assert page.forbidden() == [], path
+
+
+def test_ids_on_a_page_are_there_once() -> None:
+    task = failed()
+    queued()
+    a_worker()
+    client = ruler()
+    for path in every_page([task]):
+        ids = [element["id"] for element in read(client.get(path)).elements if element["id"]]
+        assert len(ids) == len(set(ids)), path
+
+
+def test_parts_for_a_page_that_is_open_come_without_its_frame() -> None:
+    queued()
+    a_worker()
+    client = ruler()
+    for name in LISTS:
+        path = url(f"{name}_changelist")
+        whole = read(client.get(path))
+        parts = read(client.get(path, headers={"X-Djtasks-Live": "1"}))
+        live = {element["id"] for element in whole.elements if "data-live" in element.attributes}
+        assert live
+        assert {
+            element["id"] for element in parts.elements if "data-live" in element.attributes
+        } == live
+        assert 'id="user-tools"' not in parts.html
+
+
+# -- costs ----------------------------------------------------------------------------------------
+
+
+def queries(client: Client, path: str) -> int:
+    client.get(path)
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        client.get(path)
+    return len(captured)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_more_rows_are_not_more_queries(name: str) -> None:
+    client = ruler()
+    path = url(f"{name}_changelist")
+    for number in range(2):
+        queued(queue=f"q{number}")
+        failed(exception=f"E{number}", queue=f"q{number}")
+        a_worker(pid=number)
+    before = queries(client, path)
+    for number in range(2, 30):
+        queued(queue=f"q{number}")
+        failed(exception=f"E{number}", queue=f"q{number}")
+        a_worker(pid=number)
+    assert queries(client, path) <= before + 2
+
+
+def test_a_task_of_a_large_workflow_costs_no_more_queries() -> None:
+    client = ruler()
+    counted = []
+    for size in (10, 300):
+        chord([add.s(n, n) for n in range(size)], add.si(1, 1)).delay()
+        waiting = Message.objects.filter(state=2).latest("enqueued_at")
+        counted.append(queries(client, url("taskrecord_change", waiting.pk)))
+        Message.objects.all().delete()
+    assert counted[1] <= counted[0] + 2
