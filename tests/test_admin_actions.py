@@ -340,8 +340,7 @@ def test_a_queue_is_paused_with_a_reason_and_resumed() -> None:
     assert queue.paused_at is not None
     assert "the relay is down" in read(client.get(url("queue_changelist"))).text
     assert "Resumed" in said(on_queue(client, "resume"))
-    queue.refresh_from_db()
-    assert queue.paused_at is None
+    assert Queue.objects.get(name="mail").paused_at is None
     assert [entry.object_id for entry in LogEntry.objects.all()] == ["mail", "mail"]
 
 

@@ -134,6 +134,13 @@ def test_the_exact_time_is_in_the_zone_of_the_user() -> None:
         assert 'datetime="2026-05-01T12:00:00.123456+00:00"' in times.time_tag(moment)
 
 
+def test_moments_without_a_zone_are_those_of_the_project() -> None:
+    with override_settings(USE_TZ=False, TIME_ZONE="Europe/Berlin"):
+        assert times.exact(datetime(2026, 5, 1, 14)) == "2026-05-01 14:00:00.000 CEST"  # noqa: DTZ001
+        now = datetime(2026, 5, 1, 12, 0, 9, tzinfo=UTC)
+        assert times.ago(datetime(2026, 5, 1, 14), now) == "9 s ago"  # noqa: DTZ001
+
+
 def test_numbers_of_durations_are_written_as_the_language_does() -> None:
     with translation.override("de"), override_settings(USE_I18N=True):
         assert times.duration(1.25) == "1,25 s"

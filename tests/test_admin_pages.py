@@ -82,6 +82,15 @@ def test_who_may_only_look_is_offered_nothing_to_do() -> None:
         assert not [link for link in page.all("a") if link["href"].endswith("/copy/")]
 
 
+@pytest.mark.parametrize("model", LISTS)
+@pytest.mark.parametrize("page", ["add/", "1/change/", "1/delete/", "1/history/", "x/"])
+def test_the_admins_own_pages_add_change_and_delete_nothing(model: str, page: str) -> None:
+    client = ruler()
+    path = url(f"{model}_changelist") + page
+    assert client.get(path).status_code in (302, 403, 404), path
+    assert client.post(path, {"post": "yes"}).status_code in (302, 403, 404, 405), path
+
+
 # -- the list -------------------------------------------------------------------------------------
 
 

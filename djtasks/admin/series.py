@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -168,17 +167,17 @@ def depth(shown: Activity) -> Chart:
 
 def _at(moment: datetime, range: Range) -> str:
     """The beginning of a span in the user's zone."""
-    local = timezone.localtime(moment)
-    return f"{local:%H:%M}" if range is not Range.WEEK else f"{local:%Y-%m-%d %H:%M}"
+    here = times.local(moment)
+    return f"{here:%H:%M}" if range is not Range.WEEK else f"{here:%Y-%m-%d %H:%M}"
 
 
 def _x_labels(points: Sequence[Point], range: Range) -> list[str]:
     """The beginning, the middle, and now."""
     middle = points[len(points) // 2].at
     if range is Range.WEEK:
-        ends = (f"{timezone.localtime(moment):%m-%d}" for moment in (points[0].at, middle))
+        ends = (f"{times.local(moment):%m-%d}" for moment in (points[0].at, middle))
     else:
-        ends = (f"{timezone.localtime(moment):%H:%M}" for moment in (points[0].at, middle))
+        ends = (f"{times.local(moment):%H:%M}" for moment in (points[0].at, middle))
     return [*ends, _("now")]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from djtasks.admin import query as q
-from djtasks.look import json_text, states
+from djtasks.look import json_text, states, times
 from djtasks.look.text import one_line, short_name, visible
 
 if TYPE_CHECKING:
@@ -94,10 +94,9 @@ class Group:
 
 def row(record: Record, url: Callable[[Any], str], now: datetime | None = None) -> Row:
     """A task as a row of the list."""
-    now = now or datetime.now(UTC)
     runtime = record.runtime
     if record.state == "RUNNING" and record.started_at is not None:
-        runtime = (now - record.started_at).total_seconds()
+        runtime = times.since(record.started_at, now)
     return Row(
         id=record.id,
         url=url(record.id),

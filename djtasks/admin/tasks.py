@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseRedirect
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -89,7 +90,10 @@ class TaskRecordAdmin(BrowserAdmin[TaskRecord]):
             "rows": [row(record, self._change_url) for record in page.records],
             "next_url": page.next and q.link(query, after=page.next),
             "previous_url": page.previous and q.link(query, before=page.previous),
-            "searched": None if page.searched_all else page.searched,
+            "searched": None
+            if page.searched_all
+            else _("About %s tasks were looked at so far; older ones may match as well.")
+            % number_format(page.searched, force_grouping=True),
         }
 
     def choices(self, request: HttpRequest) -> list[Action]:

@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-__all__ = ["ago", "duration", "exact", "time_tag"]
+__all__ = ["ago", "aware", "duration", "exact", "local", "rough", "since", "time_tag"]
 
 MINUTE: Final = 60
 HOUR: Final = 60 * MINUTE
@@ -62,9 +62,26 @@ def rough(seconds: float) -> str:
     return _("%d d") % (seconds // DAY)
 
 
+def aware(moment: datetime) -> datetime:
+    """A moment of the database with a time zone, which it lacks where ``USE_TZ`` is off."""
+    if timezone.is_aware(moment):
+        return moment
+    return timezone.make_aware(moment, timezone.get_default_timezone())
+
+
+def local(moment: datetime) -> datetime:
+    """A moment in the user's time zone."""
+    return timezone.localtime(aware(moment))
+
+
+def since(moment: datetime, now: datetime | None = None) -> float:
+    """Seconds from a moment until now, negative if it is to come."""
+    return ((now or datetime.now(UTC)) - aware(moment)).total_seconds()
+
+
 def ago(moment: datetime, now: datetime | None = None) -> str:
     """How far a moment is from now: ``3 min ago``, ``in 2 h``."""
-    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    seconds = since(moment, now)
     if abs(seconds) < 1:
         return _("now")
     if seconds < 0:
@@ -74,8 +91,8 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 def exact(moment: datetime) -> str:
     """A moment to the millisecond, in the user's time zone."""
-    local = timezone.localtime(moment)
-    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local.tzname()}"
+    here = local(moment)
+    return f"{here:%Y-%m-%d %H:%M:%S}.{here.microsecond // 1000:03} {here.tzname()}"
 
 
 def time_tag(moment: datetime | None, text: str | None = None) -> SafeString | str:
@@ -84,7 +101,7 @@ def time_tag(moment: datetime | None, text: str | None = None) -> SafeString | s
         return ""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(),
+        aware(moment).isoformat(),
         exact(moment),
         ago(moment) if text is None else text,
     )
