@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import random
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import InterfaceError, OperationalError, connections, transaction
+from psycopg import errors
 
 from djtasks import states
 from djtasks.conf import conf
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from djtasks.execution.executor import Executor
     from djtasks.execution.request import Context
     from djtasks.queue.delivery import Delivery
+
+_UNDONE: Final = (errors.DeadlockDetected, errors.SerializationFailure)
+"""What PostgreSQL asks to be tried again."""
 
 
 def run(
@@ -37,6 +42,7 @@ def run(
     alias = place.database or conf.DATABASE
     connection = connections[alias]
     session: object = None
+    ending = False
     try:
         with transaction.atomic(using=alias, durable=not place.shares_transaction):
             session = connection.connection
@@ -50,20 +56,25 @@ def run(
             if request.retry_plan is not None:
                 outcome.disposal = Disposal.RETRY
                 outcome.again = calls.changes(executor.task, request, request.retry_plan)
+            ending = True
             if not end_here(connection, delivery, outcome, place.owner, place.hostname):
                 raise _GivenAwayError
     except (InterfaceError, OperationalError) as error:
+        # Another transaction was in the way of the end: nothing was written. What the body itself
+        # met is the task's own failure.
+        in_the_way = ending and isinstance(error.__cause__, _UNDONE)
         # Django has put another session in the place of one that was lost.
-        if session is not None and connection.connection is session:
+        if not in_the_way and session is not None and connection.connection is session:
             raise
         # The database went away: nothing was written, or all of it. The message tells, for it
         # went with the writes; if it is still there, it is to run again.
         if lost.verdict_of_task(executor.task, lost.Cause.CHILD, delivery) is lost.Verdict.FAIL:
             raise
+        delay = random.uniform(0.0, 0.5) if in_the_way else 1.0
         return Outcome(
             Disposal.RELEASE,
             states.REJECTED,
-            delay=1.0,
+            delay=delay,
             lost_deliveries=1,
             retval=error,
             error=error,

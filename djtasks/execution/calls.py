@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from djtasks import states
+from djtasks.exceptions import InvalidTaskError
 from djtasks.execution.retry import RetryPlan, autoretry_arguments
 from djtasks.queue.enqueue import collecting
 from djtasks.queue.outcome import Disposal, Outcome
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
     from djtasks.exceptions import Retry
     from djtasks.execution.einfo import ExceptionInfo
     from djtasks.execution.request import Context
+    from djtasks.queue.delivery import Delivery
     from djtasks.queue.message import Row
     from djtasks.task import Task
 
 logger = logging.getLogger("djtasks.worker")
+
+
+def payload_of(delivery: Delivery) -> str:
+    """The JSON of a message's arguments. Raises :class:`InvalidTaskError` if they are gone."""
+    if delivery.payload is None and delivery.payload_id is not None:
+        raise InvalidTaskError(
+            "Its arguments, which were stored apart for their size, are not there any more."
+        )
+    return delivery.payload or "[[],{}]"
 
 
 def plan_of(task: Task[..., Any], retry: Retry) -> RetryPlan:

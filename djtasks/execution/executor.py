@@ -84,12 +84,12 @@ class Executor:
         began = time.perf_counter()
         try:
             try:
-                args, kwargs = decode_call(delivery.payload or "[[],{}]")
+                args, kwargs = decode_call(calls.payload_of(delivery))
                 request.args = args
                 request.kwargs = kwargs
                 deadline = delivery.deadline
                 if deadline is not None and deadline <= time.monotonic():
-                    return self._expired(request)
+                    return self._revoked(request, "expired")
             except Exception as error:
                 request.args, request.kwargs = [], {}
                 return self._failed(request, error, began)
@@ -104,7 +104,7 @@ class Executor:
         began = time.perf_counter()
         try:
             try:
-                request.args, request.kwargs = decode_call(delivery.payload or "[[],{}]")
+                request.args, request.kwargs = decode_call(calls.payload_of(delivery))
             except Exception as decode_error:
                 request.args, request.kwargs = [], {}
                 error.__context__ = decode_error
@@ -117,6 +117,16 @@ class Executor:
             # What was measured here is the recording; the run itself nobody saw the end of.
             outcome.runtime = error.args[0] if isinstance(error, TimeLimitExceeded) else None
             return outcome
+        finally:
+            pop(token)
+
+    def terminated(self, delivery: Delivery, signum: int, seconds: float | None) -> Outcome:
+        """Record that the child was killed to end a message, which had run for ``seconds``."""
+        request = Context.of_delivery(delivery, self.place.hostname)
+        token = push(self.task, request)
+        try:
+            request.args, request.kwargs = decode_call(delivery.payload or "[[],{}]")
+            return self._revoked(request, "terminated", signum, seconds)
         finally:
             pop(token)
 
@@ -347,13 +357,20 @@ class Executor:
             case _:
                 return self._failed(request, cause, began)
 
-    def _expired(self, request: Context) -> Outcome:
+    def _revoked(
+        self,
+        request: Context,
+        reason: str,
+        signum: int | None = None,
+        runtime: float | None = None,
+    ) -> Outcome:
         task = self.task
-        error = TaskRevokedError("expired")
+        error = TaskRevokedError(reason)
         stored = self.store_errors or not (self.ignore_result or request.ignore_result)
-        report.revoked(task, request, "expired")
+        report.revoked(task, request, reason)
+        terminated = signum is not None
         signals.task_revoked.emit(
-            task, request=request, terminated=False, signum=None, expired=True
+            task, request=request, terminated=terminated, signum=signum, expired=not terminated
         )
         return Outcome(
             Disposal.END,
@@ -361,6 +378,7 @@ class Executor:
             stored=stored,
             result=encode_exception(error) if stored else None,
             exception="TaskRevokedError",
+            runtime=runtime,
             retval=error,
             error=error,
         )

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from djtasks.queue.outcome import Outcome
 
 LOCK_JOINS = load("lock_joins")
-LOCK_COUNTED = load("lock_counted")
 FEED = load("feed")
 FAIL = load("fail")
+
+FAILED = '"state":'
+"""What begins the members of an end without a result."""
 
 SUCCEEDED = ""
 """What is fed by an end whose result is stored: that result."""
@@ -68,7 +70,7 @@ def statements(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]
     All but the first return the queues that they filled, and the second of those the ids of what
     ended because of it.
     """
-    owners, joins, positions, results = [], [], [], []
+    causes, owners, joins, positions, results = [], [], [], [], []
     failed, counted, failing = [], [], []
     for entry in entries:
         feeds = entry.feeds
@@ -78,27 +80,29 @@ def statements(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]
         position = "null" if entry.position is None else str(entry.position)
         if entry.position is not None:
             counted.append(join)
-        if entry.fed.startswith('"state":'):
+        if entry.fed.startswith(FAILED):
             failing.append(join)
             failed.append(
                 f'{{"cause":"{entry.key}","owner":{entry.owner},"feeds":"{join}",'
                 f'"position":{position},"name":{_dumps(entry.name)},{entry.fed}}}'
             )
             continue
+        causes.append(entry.key)
         owners.append(entry.owner)
         joins.append(join)
         positions.append(position)
         # The last member of both, and the first of its name.
         results.append(entry.fed[8:] or entry.members.partition('"result":')[2])
-    locked = {"counted": f"{{{','.join(set(counted))}}}"}
     if failing:
-        yield LOCK_JOINS, {**locked, "failing": f"{{{','.join(failing)}}}"}
-    elif counted:
-        yield LOCK_COUNTED, locked
-    if owners:
+        yield (
+            LOCK_JOINS,
+            {"failing": f"{{{','.join(failing)}}}", "counted": f"{{{','.join(set(counted))}}}"},
+        )
+    if causes:
         yield (
             FEED,
             {
+                "causes": f"{{{','.join(causes)}}}",
                 "owners": numbers(owners),
                 "joins": f"{{{','.join(joins)}}}",
                 "positions": f"{{{','.join(positions)}}}",

@@ -15,7 +15,7 @@ from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import BackendError
 from djtasks.queue import feeding
 from djtasks.queue.arrays import numbers
-from djtasks.queue.feeding import FAIL, FEED, failure, fed_members
+from djtasks.queue.feeding import FAIL, FAILED, FEED, failure, fed_members
 from djtasks.queue.message import JOIN
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from djtasks.queue.outcome import Outcome
 
 FINISH = load("finish")
-HOLD_OWNERS = load("hold_owners")
+HOLD = load("hold")
 REPLACE = load("replace")
 RETRY = load("retry")
 RELEASE = load("release")
 INSERT_LINKED = load("insert_linked")
+# A step of a plan that another message has the id of: left out, what waits for it would wait for
+# ever. So the end that asked for it cannot be stored, and says why.
+INSERT_STEPS = INSERT_LINKED.removesuffix("ON CONFLICT (id) DO NOTHING")
 INSERT_LINKED_JOINS = load("insert_linked_joins")
 DROP_PAYLOADS = load("drop_payloads")
 TELL_WAITERS = load("tell_waiters")
@@ -114,6 +117,13 @@ class Entry(NamedTuple):
     def name(self) -> str:
         """The task id as its caller knows it."""
         return self.custom_id or str(UUID(self.key))
+
+    @property
+    def concerns_others(self) -> bool:
+        """Whether its end fails what waits for it, or enqueues something."""
+        if self.disposal == Disposal.ENDED:
+            return False
+        return bool(self.linked) or (self.fed is not None and self.fed.startswith(FAILED))
 
 
 class Batch:
@@ -196,6 +206,7 @@ class Batch:
         """
         ended, retried, released, replaced, dropped = [], [], [], [], []
         linked: list[str] = []
+        steps: list[str] = []
         joins: list[str] = []
         for disposal, key, owner, text, links, payload_id, *_rest in self.entries:
             if disposal == 0:
@@ -210,11 +221,17 @@ class Batch:
                 replaced.append(f'{{"id":"{key}","owner":{owner},{text}}}')
             if links and disposal != 3:
                 for one in links:
-                    target = joins if one.startswith(JOIN) else linked
+                    if one.startswith(JOIN):
+                        target = joins
+                    else:
+                        target = steps if '"feeds":' in one or '"after":' in one else linked
                     target.append(f'{{"cause":"{key}","owner":{owner},{one}}}')
-        if self.feeds or joins or linked:
-            owners = {entry.owner for entry in self.entries}
-            yield HOLD_OWNERS, {"owners": numbers(sorted(owners))}, 0
+        held = [entry for entry in self.entries if entry.concerns_others]
+        if held:
+            # Before any join, as djtasks_feed() does it.
+            causes = ",".join(entry.key for entry in held)
+            owners = numbers(entry.owner for entry in held)
+            yield HOLD, {"causes": f"{{{causes}}}", "owners": owners}, 0
         if self.feeds:
             for statement, params in feeding.statements(self.entries):
                 yield statement, params, 0
@@ -222,6 +239,8 @@ class Batch:
             yield INSERT_LINKED_JOINS, {"joins": _array(joins)}, 0
         if linked:
             yield INSERT_LINKED, {"messages": _array(linked)}, 0
+        if steps:
+            yield INSERT_STEPS, {"messages": _array(steps)}, 0
         if ended:
             yield FINISH, {"outcomes": _array(ended), "hostname": hostname}, len(ended)
         if replaced:

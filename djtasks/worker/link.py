@@ -176,14 +176,22 @@ class Link:
                     self.batch.entries.extend(entries[position:])
                     return
                 # The connection is made anew, and then the rest is written together again.
-                self.batch.entries.extend(entries[position + 1 :])
+                rest = entries[position + 1 :]
                 if isinstance(error, errors.LockNotAvailable):
-                    logger.info("The row of message %s is locked; its outcome is kept", entry.key)
-                    self._deferred.append(entry)
-                    self._deferred_until = time.monotonic() + DEFER
+                    rest = self._defer(entry, rest)
                 else:
-                    self.batch.entries.append(self._instead(entry, error))
+                    rest.append(self._instead(entry, error))
+                self.batch.entries.extend(rest)
                 return
+
+    def _defer(self, entry: Entry, others: list[Entry]) -> list[Entry]:
+        """Keep an outcome for later that met a lock; returns the others that need not wait."""
+        logger.info("The row of message %s is locked; its outcome is kept", entry.key)
+        # Those of the same join would meet the same lock, each after 200 ms.
+        same = [o for o in others if o.feeds is not None and o.feeds == entry.feeds]
+        self._deferred += [entry, *same]
+        self._deferred_until = time.monotonic() + DEFER
+        return [other for other in others if other not in same]
 
     async def _write_deferred(self, worker_id: int) -> None:
         """Try again to write what was locked; the rest of the batch waits no longer than that."""

@@ -94,7 +94,14 @@ BEGIN
             USING cause c
             WHERE c.is_counted AND i.join_id = ANY (ARRAY[c.feeds])
         )
-        SELECT json_agg(e) FILTER (WHERE e.feeds IS NOT NULL), array_agg(e.id),
+        -- Of each join one failure, and of that what the next wave reads: a wave may be wide.
+        SELECT (SELECT json_agg(n)
+                FROM (SELECT DISTINCT ON (x.feeds) x.feeds, x.position, x.name, x.state, x.result,
+                             x.exception, x.traceback, x.repr
+                      FROM ended x
+                      WHERE x.feeds IS NOT NULL
+                      ORDER BY x.feeds, x.position) AS n),
+               array_agg(e.id),
                (SELECT array_agg(DISTINCT c.queue) FROM called c),
                (SELECT array_agg(c.feeds) FROM cause c)
         INTO wave, wave_ids, wave_queues, wave_joins

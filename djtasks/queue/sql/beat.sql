@@ -1,2 +1,11 @@
--- Renew a worker's lease with the database's clock. No row: others have given this worker up.
-UPDATE djtasks_worker SET heartbeat = now() WHERE id = %(worker)s RETURNING id
+-- Renew a worker's lease with the database's clock, say what it does, and read what it is told.
+-- No row: others have given this worker up. A quiet worker is not to be woken.
+UPDATE djtasks_worker
+SET heartbeat = now(),
+    quiet = %(quiet)s,
+    wants_work = wants_work AND NOT %(quiet)s,
+    busy = %(busy)s,
+    running = %(running)s,
+    memory = coalesce(%(memory)s, memory)
+WHERE id = %(worker)s
+RETURNING orders
