@@ -57,6 +57,20 @@ def write(batch: Batch) -> bool:
         return write_here(connection, batch, "w@test")[0]
 
 
+def write_elsewhere(batch: Batch, told: list[bool]) -> threading.Thread:
+    """Write a batch in a thread, on a connection of its own; ``told`` is given the answer."""
+
+    def run() -> None:
+        try:
+            told.append(write(batch))
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
 def header(size: int) -> list[Message]:
     """The members of a chord of this size, claimed."""
     chord([canvas.total.s([n]) for n in range(size)], canvas.total.s()).apply_async()
@@ -82,8 +96,7 @@ def test_an_end_that_another_connection_is_committing_is_not_counted_again() -> 
     with psycopg.connect(address()) as other:
         for statement, params, _ in ends(members[:2]).statements("w@test"):
             other.execute(statement, params)
-        thread = threading.Thread(target=lambda: told.append(write(ends(members[:2]))))
-        thread.start()
+        thread = write_elsewhere(ends(members[:2]), told)
         eventually(waits, "the second to wait for the first")
         other.commit()
     thread.join()
@@ -109,10 +122,9 @@ def test_a_worker_feeds_nothing_that_was_given_to_another() -> None:
 def test_a_waiting_task_that_is_being_moved_is_released() -> None:
     chain(canvas.total.s([1]), canvas.total.si([2])).apply_async()
     batch = ends(claimed(Message.objects.filter(state=0)))
-    thread = threading.Thread(target=write, args=(batch,))
     with psycopg.connect(address()) as other:
         other.execute("UPDATE djtasks_message SET queue = 'moved' WHERE state = 2")
-        thread.start()
+        thread = write_elsewhere(batch, [])
         eventually(waits, "the turn to wait for the move")
         other.commit()
     thread.join()
