@@ -6,6 +6,7 @@ import random
 import threading
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, connections, transaction
@@ -55,6 +56,46 @@ def revoking(ids: list[Any], stop: threading.Event, revoked: list[int]) -> None:
             revoked.append(revoke(chance.sample(ids, 3)))
     finally:
         connections.close_all()
+
+
+def steps_of_a_chain() -> list[Any]:
+    """The ids of the steps of a new chain, the first first."""
+    handle = chain(tasks.late.s(1), *[tasks.plus.s(1)] * 20).delay()
+    ids = []
+    while handle is not None:
+        ids.append(UUID(handle.id))
+        handle = handle.parent
+    return ids[::-1]
+
+
+def test_two_that_revoke_different_steps_of_two_chains_never_deadlock(live: None) -> None:
+    before = deadlocks()
+    trouble: list[BaseException] = []
+    barrier = threading.Barrier(2)
+
+    def revoking_these(ids: list[Any]) -> None:
+        try:
+            barrier.wait()
+            revoke(ids)
+        except BaseException as error:
+            trouble.append(error)
+        finally:
+            connections.close_all()
+
+    for _ in range(20):
+        a, b = steps_of_a_chain(), steps_of_a_chain()
+        # Each revokes the beginning of one and the end of the other.
+        pair = [
+            threading.Thread(target=revoking_these, args=(ids,))
+            for ids in ([a[19], b[0]], [a[0], b[19]])
+        ]
+        for thread in pair:
+            thread.start()
+        for thread in pair:
+            thread.join()
+        assert trouble == []
+    nothing_left()
+    assert deadlocks() == before
 
 
 @pytest.mark.timeout(200)

@@ -23,8 +23,12 @@ if TYPE_CHECKING:
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
+LOCK_WORKFLOWS = load("lock_workflows")
 REVOKE = load("revoke")
 PLACES = load("places")
+
+LOCK_CLASS = 0x646A7478
+"""Of locks on workflows: their first number; the second is a hash of the id of the root."""
 
 REVOKER = -2
 """The owner of what is being revoked: no worker has this id."""
@@ -50,6 +54,7 @@ def end_unbegun(
         with connection.cursor() as cursor:
             # Joins before messages, as in a worker's turn, and no message that is locked: so
             # nobody waits for this transaction in a circle.
+            cursor.execute(LOCK_WORKFLOWS, {"lock_class": LOCK_CLASS, "ids": list(ids)})
             cursor.execute(PLACES, {"ids": list(ids)})
             counted, failing = cursor.fetchone()
             cursor.execute(LOCK_JOINS, {"counted": counted, "failing": failing})
