@@ -43,6 +43,7 @@ class Rescue:
     def __init__(self, adopt: Callable[[Losses], None]) -> None:
         self._adopt = adopt
         self._adopting: set[str] = set()
+        self._unheard: tuple[set[int], dict[bytes, str]] | None = None
 
     def adopting(self) -> list[str]:
         """Ids of messages that are being taken over and are not in the parent's hands yet."""
@@ -59,6 +60,7 @@ class Rescue:
 
         ``worker_id`` is who takes messages over. Raises ``psycopg.Error``.
         """
+        self._hear(connection, worker_id)
         with connection.transaction():
             dead = connection.execute(DEAD_WORKERS, {"lock_class": LOCK_CLASS}).fetchall()
             if not dead and not everywhere:
@@ -70,9 +72,17 @@ class Rescue:
             released, losses = self._sort(orphans)
             for owner, items in released.items():
                 self._release(connection, owner, items)
-            self._adopting |= {id.hex() for id in losses}
-            adopted = self._take_over(connection, worker_id, losses)
+            adopted = []
+            if losses:
+                self._adopting |= {id.hex() for id in losses}
+                owners = {row[2] for row in orphans}
+                self._unheard = ({worker_id, *owners}, losses)
+                adopted = self._take_over(connection, worker_id, losses, owners)
             connection.execute("DELETE FROM djtasks_worker WHERE id = ANY (%s)", (ids,))
+        # At once: they are this worker's now, and nobody else looks for them.
+        self._unheard = None
+        if adopted:
+            self._adopt(adopted)
         for queue in sorted({row[5] for row in orphans}):
             # Idle workers, this one among them, are not waiting for these.
             connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
@@ -82,6 +92,20 @@ class Rescue:
                 sum(len(items) for items in released.values()),
                 len(adopted),
             )
+
+    def _hear(self, connection: psycopg.Connection[Any], worker_id: int) -> None:
+        """Find out what became of a rescue whose commit was not heard of."""
+        if self._unheard is None:
+            return
+        # That commit may be under way still. Whoever has the messages by then, this worker or those
+        # that are gone: the verdict on them stands.
+        owners, losses = self._unheard
+        with connection.transaction():
+            adopted = self._take_over(connection, worker_id, losses, owners)
+        self._unheard = None
+        found = {delivery.id for delivery, _verdict in adopted}
+        # Of the others it is as if nothing had been tried: they are looked for like all.
+        self._adopting -= {id.hex() for id in losses if id not in found}
         if adopted:
             self._adopt(adopted)
 
@@ -110,10 +134,13 @@ class Rescue:
 
     @staticmethod
     def _take_over(
-        connection: psycopg.Connection[Any], worker_id: int, losses: dict[bytes, str]
+        connection: psycopg.Connection[Any],
+        worker_id: int,
+        losses: dict[bytes, str],
+        owners: set[int],
     ) -> Losses:
-        if not losses:
-            return []
+        """Make messages of these owners the worker's own, with the verdict on each."""
         cursor = connection.cursor(binary=True, row_factory=tuple_row)
-        cursor.execute(ADOPT, {"worker": worker_id, "ids": [id.hex() for id in losses]})
+        ids = [id.hex() for id in losses]
+        cursor.execute(ADOPT, {"worker": worker_id, "ids": ids, "owners": list(owners)})
         return [(delivery, losses[delivery.id]) for delivery in deliveries(cursor.fetchall())]
