@@ -292,7 +292,7 @@ def test_a_copy_is_run_with_the_arguments_that_were_edited() -> None:
         ("{}", "{}", "list"),
         ("[]", "[]", "object"),
         ("[1, 2, 3, 4]", "{}", "argument"),
-        ("[" * 50_000, "{}", "JSON"),
+        ("[" * 50_000, "{}", "deep"),
         ("[" * 900 + "]" * 900, "{}", ""),
     ],
 )

@@ -86,6 +86,13 @@ def test_types_of_ours_are_shown_by_their_names() -> None:
     )
 
 
+def test_a_model_instance_is_shown_by_its_label_and_key() -> None:
+    stored = '{"__djtasks__": "model", "v": ["shop.order", 7, "%s"]}'
+    assert json_text.readable(stored % "default") == "shop.order(7)"
+    assert json_text.readable(stored % "old") == 'shop.order(7, using="old")'
+    assert json_text.readable(f"[{stored % 'default'}]") == "[shop.order(7)]"
+
+
 @pytest.mark.parametrize(
     "text", ["no JSON", "[" * 100_000, '{"a":' * 100_000, '"' + "x" * 300_000 + '"', ""]
 )

@@ -13,7 +13,6 @@ from django.test.utils import CaptureQueriesContext
 
 from djtasks import chain, chord
 from djtasks.models import Attempt, Message, Queue
-from djtasks.testing import run_tasks
 from tests.admin_pages import (
     VIEW,
     a_worker,
@@ -87,7 +86,10 @@ def test_who_may_only_look_is_offered_nothing_to_do() -> None:
 def test_the_admins_own_pages_add_change_and_delete_nothing(model: str, page: str) -> None:
     client = ruler()
     path = url(f"{model}_changelist") + page
-    assert client.get(path).status_code in (302, 403, 404) or page == "1/history/", path
+    if page == "1/history/" and model == "taskrecord":
+        assert "change history" in read(client.get(path)).text
+        return
+    assert client.get(path).status_code in (302, 403, 404), path
     assert client.post(path, {"post": "yes"}).status_code in (302, 403, 404, 405), path
 
 
@@ -230,14 +232,12 @@ def test_a_task_that_nobody_knows_leads_back_to_the_list(object_id: str) -> None
 
 
 def test_a_workflow_is_drawn_and_told_in_a_table() -> None:
-    sent = chain(add.s(1, 1), chord([add.s(n) for n in range(20)], add.si(3, 4))).delay()
-    run_tasks(limit=5)
-    message = Message.objects.exclude(root_id=None).first()
-    assert message is not None
-    page = read(ruler().get(url("taskrecord_change", message.pk)))
+    chain(add.s(1, 1), chord([add.s(n) for n in range(20)], add.si(3, 4))).delay()
+    last = Message.objects.latest("id")
+    page = read(ruler().get(url("taskrecord_change", last.pk)))
     assert list(page.all("svg", class_="djt-graph"))
     assert "20 \u00d7 add" in page.text
-    assert sent is not None
+    assert "22 tasks: 1 ready, 21 waiting" in page.text
 
 
 # -- safety ---------------------------------------------------------------------------------------

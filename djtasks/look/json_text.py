@@ -58,6 +58,8 @@ def _line(value: Any, depth: int = 0) -> str:
         return f"[{', '.join(_line(item, depth + 1) for item in value)}]"
     if isinstance(value, dict):
         if TAG in value:
+            if (instance := _instance(value)) is not None:
+                return instance
             return f"{_tag(value)}({_inside(value.get('v'), depth)})"
         pairs = (f"{_scalar(name)}: {_line(item, depth + 1)}" for name, item in value.items())
         return f"{{{', '.join(pairs)}}}"
@@ -80,6 +82,9 @@ def _pretty(value: Any, indent: str, depth: int) -> Iterator[str]:
         return
     inner = indent + "  "
     if isinstance(value, dict) and TAG in value:
+        if (instance := _instance(value)) is not None:
+            yield instance
+            return
         yield f"{_tag(value)}("
         yield from _pretty(value.get("v"), indent, depth + 1)
         yield ")"
@@ -103,6 +108,15 @@ def _is_small(value: list[Any] | dict[str, Any]) -> bool:
     return len(value) <= WIDTH // 3 and all(
         not isinstance(item, (list, dict, str)) or len(item) <= WIDTH for item in items
     )
+
+
+def _instance(value: dict[str, Any]) -> str | None:
+    """A model instance as its label and key, with its database if that is not the usual one."""
+    match value:
+        case {"__djtasks__": "model", "v": [str(label), pk, str(alias)]}:
+            using = "" if alias == "default" else f", using={_scalar(alias)}"
+            return f"{label}({_line(pk, 1)}{using})"
+    return None
 
 
 def _tag(value: dict[str, Any]) -> str:
