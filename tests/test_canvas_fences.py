@@ -13,8 +13,9 @@ from model_bakery import baker
 
 from djtasks import chain, chord
 from djtasks.models import Join, Message, TaskResult, Worker
-from djtasks.queue.finish import Batch, Entry, write_here
-from djtasks.queue.outcome import Disposal
+from djtasks.queue.delivery import Delivery
+from djtasks.queue.finish import Batch, Entry, end_here, write_here
+from djtasks.queue.outcome import Disposal, Outcome
 from tests.testapp import flow_tasks as canvas
 from tests.worker_process import address, eventually
 
@@ -142,6 +143,22 @@ def test_a_step_whose_id_is_taken_is_not_left_out_in_silence() -> None:
     with pytest.raises(Exception, match="djtasks_message_pkey"):
         write(ends([first], linked=[step]))
     assert not TaskResult.objects.exists()
+
+
+def test_a_machine_that_vanishes_at_the_end_of_an_atomic_task_holds_its_rows_for_seconds() -> None:
+    message = baker.make(Message, task="x", queue="q", payload="[[],{}]", worker_id=OWNER)
+    delivery = Delivery(*(message.pk.bytes, "x", "[[],{}]", None, "q", 0, 0, 0, 0, *[None] * 11))
+    with transaction.atomic():
+        assert end_here(connection, delivery, Outcome(Disposal.END, "SUCCESS"), OWNER, "w@test")
+        assert patience() == "10s"
+    assert patience() == "0"
+
+
+def patience() -> str:
+    """How long the server waits for a transaction in which nothing happens."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        return str(cursor.fetchone()[0])
 
 
 def waits() -> bool:
