@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from djtasks import chain, control, enqueue_many
 from djtasks.control import Outcome
 from djtasks.models import Attempt, Message, Payload, TaskResult
+from tests.canvas_world import FLOW_TASKS
 from tests.testapp import tasks
-from tests.testapp.replace_tasks import double
+from tests.testapp.flow_tasks import double
 from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
 
 pytestmark = pytest.mark.usefixtures("live")
@@ -26,7 +28,10 @@ pytestmark = pytest.mark.usefixtures("live")
 def workers(live_database: None) -> Iterator[None]:
     """Two workers with two children each, for all queues but ``nobody``."""
     options = ("-c", "2", "-X", "nobody", "-l", "ERROR")
-    with WorkerProcess(*options), WorkerProcess(*options):
+    with (
+        WorkerProcess(*options, settings=FLOW_TASKS),
+        WorkerProcess(*options, settings=FLOW_TASKS),
+    ):
         yield
 
 
@@ -165,15 +170,25 @@ def test_chains_that_are_purged_while_they_run_end_whole(workers: None) -> None:
     made: list[Any] = []
 
     def send() -> int:
-        if len(made) < 60:
-            steps = [double.s(1).set(queue="p1"), *[double.s().set(queue=f"p{n}") for n in (0, 1)]]
-            made.append(chain(*steps, double.s().set(queue="p0")).apply_async())
+        if len(made) < 400:
+            with transaction.atomic():
+                for _ in range(20):
+                    steps = (double.si(1), double.s(), double.s(), double.s())
+                    queues = ("p1", "p0", "p1", "p0")
+                    placed = [
+                        step.set(queue=queue) for step, queue in zip(steps, queues, strict=True)
+                    ]
+                    made.append(chain(*placed).apply_async())
         return 0
 
+    def purge(queue: str) -> int:
+        time.sleep(0.002)  # seconds in which some of them run
+        return control.purge(queue)
+
     send()
-    together(send, lambda: control.purge("p0"), lambda: control.purge("p1"))
+    together(send, lambda: purge("p0"), lambda: purge("p1"))
     wait_drained()
-    assert set(states()) <= {"SUCCESS", "REVOKED"}
+    assert set(states()) == {"SUCCESS", "REVOKED"}
     for last in made:
         known = [last.state]
         while (last := last.parent) is not None:
@@ -182,6 +197,25 @@ def test_chains_that_are_purged_while_they_run_end_whole(workers: None) -> None:
         # Some that succeeded, then some that were revoked; the last step can be discarded.
         assert told == "S" * told.count("S") + "R" * told.count("R"), known
         assert len(told) in (0, 3, 4), known
+
+
+def test_steps_that_are_moved_while_they_become_ready_are_not_lost(workers: None) -> None:
+    with transaction.atomic():
+        made = [
+            chain(double.s(1), *[double.s().set(queue=f"m{n}") for n in range(4)]).apply_async()
+            for _ in range(80)
+        ]
+        ids = list(Message.objects.values_list("id", flat=True))
+    assert len(ids) == 5 * len(made)
+
+    def move() -> Outcome:
+        chosen = random.sample(ids, 50)
+        return control.move(chosen, queue=f"m{random.randrange(5)}", priority=random.randrange(3))
+
+    together(move, move, move)
+    assert [last.state for last in made] == ["SUCCESS"] * len(made)
+    assert {last.get(1) for last in made} == {32}
+    assert states() == {"SUCCESS": len(ids)}
 
 
 def test_a_result_is_deleted_or_its_task_runs_again(workers: None) -> None:
