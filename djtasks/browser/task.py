@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from djtasks.browser.record import Record
+from django.utils import timezone
 
-__all__ = ["Event", "TaskView", "task"]
+from djtasks.browser.reading import fetch
+from djtasks.browser.record import Record, loaded, records, said
+from djtasks.browser.sql import load
+from djtasks.models.message import FIRST_FOREIGN_ID
+
+__all__ = ["TEXT", "Event", "TaskView", "task"]
+
+TASK = load("task")
+ATTEMPTS = load("attempts")
+RELATIVES = load("relatives")
+HISTORY = load("history")
+
+TEXT: Final = 10_000_000
+"""Characters of each text that are read: what is longer is cut."""
+
+MOST_ATTEMPTS: Final = 100
+MOST_RELATIVES: Final = 50
+MOST_RUNS: Final = 50
+
+SCAN: Final = 10_000
+"""Rows of each table that are looked at for relatives, and for other runs of the same task."""
 
 Kind = Literal["enqueued", "due", "started", "retried", "lost", "attempt", "ended"]
 
@@ -68,4 +89,167 @@ class TaskView:
 
 def task(id: UUID, *, using: str | None = None) -> TaskView | None:
     """Everything about a task; None if there is neither a message nor a result."""
-    raise NotImplementedError
+    found = records([id], using=using)
+    texts = fetch(TASK, {"id": id, "most": TEXT}, using=using)
+    if not found or not texts:
+        return None
+    payload, options_text, result, traceback = texts[0]
+    options = loaded(options_text)
+    record = _whole(found[0], payload, options)
+    failed = record.exception is not None
+    rows = fetch(ATTEMPTS, {"id": id, "most": MOST_ATTEMPTS, "length": 500}, using=using)
+    family = _family(record, using)
+    return TaskView(
+        record=record,
+        events=list(_events(record, [Run(*row) for row in rows])),
+        options=_without_headers(options),
+        headers=options.get("headers") if isinstance(options, dict) else None,
+        meta=loaded(result) if record.is_queued and not failed else None,
+        result=None if record.is_queued or failed else result,
+        exception=record.exception,
+        error=said(result) if failed and result is not None else None,
+        traceback=traceback,
+        **family,
+    )
+
+
+def _whole(record: Record, payload: str | None, options: Any) -> Record:
+    """The record with all of its payload, or of what its caller wants to be shown instead."""
+    if not record.is_hidden:
+        return replace(record, payload=payload)
+    if not isinstance(options, dict):
+        return record
+    shown = {
+        name: value
+        for name in ("argsrepr", "kwargsrepr")
+        if isinstance(value := options.get(name), str)
+    }
+    return replace(record, **shown)
+
+
+def _without_headers(options: Any) -> Any:
+    """The options that are no headers; None if there are no others."""
+    if not isinstance(options, dict):
+        return options
+    return {name: value for name, value in options.items() if name != "headers"} or None
+
+
+# What happened
+
+
+class Run(NamedTuple):
+    """A run that was not the last: a row of ``attempts.sql``."""
+
+    number: int
+    state: str
+    exception: str | None
+    message: str | None
+    worker: str | None
+    ended_at: datetime
+    runtime: float | None
+
+    @property
+    def was_the_last(self) -> bool:
+        """Whether the task had ended with it, and was then retried by hand."""
+        return self.state not in ("RETRY", "LOST")
+
+
+def _events(record: Record, runs: list[Run]) -> Iterator[Event]:
+    """What happened, in its order, and what is yet to come."""
+    ended = [run for run in runs if run.was_the_last]
+    called_at = _made_at(record.id) if ended else record.enqueued_at
+    if called_at is not None:
+        yield Event("enqueued", "READY", called_at)
+    later: list[Event] = [
+        Event(
+            "attempt",
+            run.state,
+            run.ended_at,
+            number=run.number,
+            worker=run.worker,
+            duration=run.runtime,
+            exception=run.exception,
+            error=run.message,
+        )
+        for run in runs
+    ]
+    if ended and record.enqueued_at is not None:
+        later.append(Event("retried", "READY", record.enqueued_at))
+    number = max([record.retries, *(run.number for run in runs)]) + 1
+    if record.eta is not None:
+        yet = record.state in ("SCHEDULED", "RETRY") and record.eta > timezone.now()
+        state = record.state if yet else "SCHEDULED"
+        later.append(Event("due", state, record.eta, is_yet_to_come=yet))
+    if record.started_at is not None:
+        later.append(
+            Event(
+                "started",
+                "RUNNING",
+                record.started_at,
+                number=number if number > 1 else None,
+                worker=record.worker,
+            )
+        )
+    # The clocks of machines differ; what is written together is in its order.
+    yield from sorted(later, key=lambda event: (event.is_yet_to_come, event.at or UNKNOWN))
+    if not record.is_queued and record.date_done is not None:
+        yield Event(
+            "ended",
+            record.state,
+            record.date_done,
+            worker=record.worker if record.started_at is None else None,
+            duration=record.runtime,
+            exception=record.exception,
+            error=record.error,
+        )
+
+
+UNKNOWN: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _made_at(id: UUID) -> datetime | None:
+    """When an id was made, if it says so."""
+    if id >= FIRST_FOREIGN_ID or id.version != 7:
+        return None
+    return datetime.fromtimestamp((id.int >> 80) / 1000, UTC)
+
+
+# What belongs to it
+
+
+def _family(record: Record, using: str | None) -> dict[str, Any]:
+    """The fields of :class:`TaskView` that are about other tasks."""
+    root = record.root_id or record.id
+    related = fetch(
+        RELATIVES,
+        {
+            "id": record.id,
+            "root": root,
+            "feeds": record.feeds if record.position is not None else None,
+            "scan": SCAN,
+            "most": MOST_RELATIVES + 1,
+        },
+        using=using,
+    )
+    cut = any(row[2] for row in related)
+    # A task that waits for its next attempt has two rows.
+    children = list(dict.fromkeys(id for relation, id, _ in related if relation == "child"))
+    siblings = list(dict.fromkeys(id for relation, id, _ in related if relation == "sibling"))
+    runs = fetch(HISTORY, {"task": record.task, "scan": SCAN, "most": MOST_RUNS}, using=using)
+    history = [id for (id,) in reversed(runs)]
+    parents = [record.parent_id] if record.parent_id else []
+    wanted = dict.fromkeys([*parents, *children, *siblings, *history])
+    known = {one.id: one for one in records(wanted, preview=0, using=using)}
+
+    def of(ids: list[UUID]) -> list[Record]:
+        return [known[id] for id in ids if id in known]
+
+    return {
+        "parent": next(iter(of(parents)), None),
+        "children": of(children[:MOST_RELATIVES]),
+        "siblings": of(siblings[:MOST_RELATIVES]),
+        "history": of(history),
+        "more_children": len(children) > MOST_RELATIVES or cut,
+        "more_siblings": len(siblings) > MOST_RELATIVES or (cut and bool(siblings)),
+        "is_in_workflow": bool(related) or root != record.id,
+    }
