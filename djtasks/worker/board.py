@@ -11,8 +11,9 @@ import os
 import tempfile
 import time
 
-SLOT = 16
-"""Bytes of a slot: the token and the time, a machine word each."""
+WORDS = 3
+SLOT = WORDS * 8
+"""Bytes of a slot: the token, the time and the token that is doomed, a machine word each."""
 
 
 class Board:
@@ -39,19 +40,29 @@ class Board:
     def begin(self, slot: int, token: int) -> None:
         """A child begins a message."""
         words = self._words
-        words[2 * slot + 1] = time.monotonic_ns()
+        words[WORDS * slot + 1] = time.monotonic_ns()
         # The token last: whoever sees it sees its time, for each word is stored at once.
-        words[2 * slot] = token
+        words[WORDS * slot] = token
 
     def end(self, slot: int) -> None:
         """A child has reported a message's outcome."""
-        self._words[2 * slot] = 0
+        self._words[WORDS * slot] = 0
+
+    def doom(self, slot: int, token: int) -> None:
+        """A message is to end with the child that runs it, by the signal that follows."""
+        self._words[WORDS * slot + 2] = token
+
+    def is_doomed(self, slot: int) -> bool:
+        """Whether what runs in a slot is to end with its child."""
+        words = self._words
+        return words[WORDS * slot] == words[WORDS * slot + 2] != 0
 
     def running(self, slot: int) -> tuple[int, float]:
         """The token of what runs in a slot (0: nothing) and for how many seconds."""
         words = self._words
         while True:
-            token, since, again = words[2 * slot], words[2 * slot + 1], words[2 * slot]
+            first = WORDS * slot
+            token, since, again = words[first], words[first + 1], words[first]
             if token == again:
                 return token, (time.monotonic_ns() - since) / 1e9 if token else 0.0
 

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("djtasks.worker")
 
+FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+"""Signals that a child gets with its whole group, and that only the parent is to follow."""
+
 
 def main(sock_fd: int, board_fd: int, *, fresh: bool = False) -> int:
     """Run a child to its end; returns its exit status.
@@ -56,6 +59,8 @@ def main(sock_fd: int, board_fd: int, *, fresh: bool = False) -> int:
         child: ThreadedChild | Child = ThreadedChild(sock, reader, board, runner, config)
     else:
         child = Child(sock, reader, board, runner, config)
+        for number in FOR_THE_PARENT:
+            signal.signal(number, child.end_if_doomed)
     signals.worker_process_init.emit(None)
     status = 0
     try:
@@ -72,7 +77,7 @@ def main(sock_fd: int, board_fd: int, *, fresh: bool = False) -> int:
 
 def _prepare(config: dict[str, Any]) -> None:
     """Take the signals as a child does, and let nothing be shared that must not be."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
+    for number in FOR_THE_PARENT:
         signal.signal(number, _nothing)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     faulthandler.register(signal.SIGUSR1, file=sys.__stderr__ or 2, all_threads=True)
@@ -141,6 +146,12 @@ class Child:
         self._sock.sendall(frame)
         board.end(self._slot)
         self._ran += 1
+
+    def end_if_doomed(self, signum: int, frame: FrameType | None) -> None:
+        """End by a signal if it is meant for the task that runs, not for the parent."""
+        if self._board.is_doomed(self._slot):
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
 
     def _give_back(self, signum: int, frame: FrameType | None) -> None:
         """The parent asks for what waits behind a long message."""

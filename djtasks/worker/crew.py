@@ -19,6 +19,7 @@ from djtasks.worker.board import Board
 from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
 from djtasks.worker.pace import Pace
+from djtasks.worker.terminations import Terminations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +53,7 @@ class Crew:
         self.members: dict[int, Member] = {}
         self.hand: deque[Assignment] = deque()
         self.post_mortem: deque[Assignment] = deque()
+        self.terminations = Terminations(self, options.pool)
         self.owner = 0
         self._restarts: dict[int, float] = {}
         self._exited: set[int] = set()
@@ -124,13 +126,13 @@ class Crew:
         self.collect_from(member, batch)
         del self.members[member.index]
         member.close()
-        running = {self.board.running(slot)[0] for slot in member.slots}
+        running = dict(map(self.board.running, member.slots))
         now = time.monotonic()
         for token, assignment in member.held.items():
             if token in running:
-                self._lost(token, assignment, member, status, batch)
+                self._lost(token, assignment, member, status, running[token], batch)
             else:
-                self.hand.append(assignment)
+                self._take_back(assignment)
         if member.ready or member.retiring:
             self._restarts[member.index] = now
         else:
@@ -138,9 +140,19 @@ class Crew:
             self._restarts[member.index] = now + RESTART_PAUSE
 
     def _lost(
-        self, token: int, assignment: Assignment, member: Member, status: int, batch: Batch
+        self,
+        token: int,
+        assignment: Assignment,
+        member: Member,
+        status: int,
+        seconds: float,
+        batch: Batch,
     ) -> None:
-        """Decide on the message that a child was running when it ended."""
+        """Decide on the message that a child had been running for ``seconds`` when it ended."""
+        revoked = self.terminations.sentenced(assignment, seconds)
+        if revoked is not None:
+            self.post_mortem.append(revoked)
+            return
         delivery = assignment.delivery
         why: tuple[str, Any]
         if member.killing is not None and member.killing[0] == token:
@@ -156,6 +168,14 @@ class Crew:
             fail(assignment, batch)
             return
         self._settle(assignment, cause, why, batch)
+
+    def _take_back(self, assignment: Assignment) -> None:
+        """Take a message in hand that a child has not begun."""
+        revoked = self.terminations.sentenced(assignment)
+        if revoked is None:
+            self.hand.append(assignment)
+        else:
+            self.post_mortem.append(revoked)
 
     def _settle(
         self, assignment: Assignment, cause: Cause, why: tuple[str, Any], batch: Batch
@@ -285,7 +305,7 @@ class Crew:
                 for unbegun in text:
                     assignment = held.pop(unbegun, None)
                     if assignment is not None:
-                        self.hand.append(assignment)
+                        self._take_back(assignment)
                 if disposal == "worn out":
                     member.retiring = True
         if runs:
@@ -314,6 +334,8 @@ class Crew:
                     self.hand.append(assignment)
                 elif assignment.lost is not None:
                     fail(assignment, batch)
+                elif (revoked := self.terminations.sentenced(assignment)) is not None:
+                    fail(revoked, batch)
                 else:
                     why = ("lost", "The worker was told to stop at once while the task ran.")
                     self._settle(assignment, Cause.STOPPED, why, batch)
@@ -347,9 +369,9 @@ class Crew:
             self._await_ends(GOODBYE)
             self.nursery.close()
 
-    def held_ids(self) -> list[str]:
+    def cared_for(self) -> set[bytes]:
         """The ids of all messages in this worker's care."""
         assignments: list[Assignment] = [*self.hand, *self.post_mortem]
         for member in self.members.values():
             assignments += member.held.values()
-        return [assignment.delivery.id.hex() for assignment in assignments]
+        return {assignment.delivery.id for assignment in assignments}

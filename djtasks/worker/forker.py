@@ -89,6 +89,8 @@ class Forker:
                 self._signal(details[0], details[1])
             case "kill_if":
                 self._kill_if(*details)
+            case "terminate":
+                self._terminate(*details)
         return True
 
     def _start(self, index: int, slots: int, sock_fd: int, board_fd: int) -> None:
@@ -149,21 +151,37 @@ class Forker:
             os.kill(pid, number)
 
     def _kill_if(self, index: int, slot: int, token: int, limit: float) -> None:
-        """Kill a child if it has run this message for longer than ``limit`` seconds.
+        """Kill a child if it has run this message for longer than ``limit`` seconds."""
+        pid = self._stopped(index)
+        if pid is not None and self._board is not None:
+            running, seconds = self._board.running(slot)
+            overdue = running == token and seconds > limit
+            os.kill(pid, signal.SIGKILL if overdue else signal.SIGCONT)
 
-        It is stopped first: between the look and the kill it could begin the next one.
+    def _terminate(self, index: int, slot: int, token: int, number: int) -> None:
+        """End a child by a signal if it runs this message."""
+        pid = self._stopped(index)
+        if pid is not None and self._board is not None:
+            if self._board.running(slot)[0] == token:
+                # The child takes signals that reach its whole group as meant for the parent.
+                self._board.doom(slot, token)
+                os.kill(pid, number)
+            os.kill(pid, signal.SIGCONT)
+
+    def _stopped(self, index: int) -> int | None:
+        """Stop a child and return its process id; None if there is none any more.
+
+        Between a look at the board and what follows from it the child could begin the next one.
         """
         pid = self._pids.get(index)
-        if pid is None or self._board is None:
-            return
+        if pid is None:
+            return None
         os.kill(pid, signal.SIGSTOP)
         reaped, status = os.waitpid(pid, os.WUNTRACED)
         if reaped and not os.WIFSTOPPED(status):
             self._ended(pid, status)
-            return
-        running, seconds = self._board.running(slot)
-        overdue = running == token and seconds > limit
-        os.kill(pid, signal.SIGKILL if overdue else signal.SIGCONT)
+            return None
+        return pid
 
     def _reap(self) -> None:
         while self._pids:

@@ -21,6 +21,8 @@ from djtasks.conf import conf
 from djtasks.queue.connect import parameters
 from djtasks.queue.sql import load
 from djtasks.worker.housekeeping import Housekeeping
+from djtasks.worker.memory import held_by
+from djtasks.worker.orders import Orders
 from djtasks.worker.rescue import Rescue
 from djtasks.worker.schedule import Schedule
 from djtasks.worker.session import CONNECT_TIMEOUT, RawUUID
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from psycopg.abc import Buffer
 
     from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.report import Reading, Report
     from djtasks.worker.rescue import Losses
 
 logger = logging.getLogger("djtasks.worker")
@@ -40,13 +43,16 @@ TICK = 1.0
 
 ORPHANS_EVERY = 60.0
 
+MEMORY_EVERY = 30.0
+
 BEAT = load("beat")
+OBEYED = load("obeyed")
 
 _REGISTER = """
 INSERT INTO djtasks_worker
     (hostname, pid, pool, concurrency, queues, excluded_queues, version, lease, locked,
-     wants_work)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, false)
+     wants_work, quiet)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, false, %s)
 RETURNING id
 """
 
@@ -62,26 +68,35 @@ class RawTextUUID(Loader):
 class Keeper(threading.Thread):
     """Keeps the worker's row alive and rescues the messages of those whose row is not.
 
-    ``adopt`` is given messages of dead workers whose end is to be recorded, ``given_up`` is
-    called when others have given this worker up; both from this thread.
+    ``report`` tells what is written to that row. ``adopt`` is given messages of dead workers
+    whose end is to be recorded, ``obey`` what the worker is told to do, and ``given_up`` is called
+    when others have given this worker up; all from this thread.
     """
 
     def __init__(
         self,
         options: WorkerOptions,
+        report: Report,
         adopt: Callable[[Losses], None],
+        obey: Callable[[Orders], None],
         given_up: Callable[[], None],
     ) -> None:
         super().__init__(name="djtasks-keeper", daemon=True)
         self._options = options
+        self._report = report
+        self._obey = obey
         self._given_up = given_up
         self._stop_asked = threading.Event()
+        self._stirred = threading.Event()
         self._guard = threading.Lock()
         self._connection: psycopg.Connection[Any] | None = None
         self._connected_at = 0.0
         self._reconnected = False
         self._worker_id = 0
         self._lease = conf.LEASE
+        self._beat_every = conf.HEARTBEAT_INTERVAL
+        self._orders = ""
+        self._told: tuple[bool, tuple[int, ...]] = (False, ())
         self._schedule = Schedule()
         self._housekeeping = Housekeeping(self._stop_asked.is_set)
         self.rescue = Rescue(adopt)
@@ -113,12 +128,16 @@ class Keeper(threading.Thread):
                         __version__,
                         lease,
                         locked,
+                        self._report.quiet,
                     ),
                 )
                 .fetchone()
             )
         self._worker_id = row[0] if row else 0
         self._lease = lease
+        # Who can be notified of orders need not look for them as often as people expect.
+        self._beat_every = conf.HEARTBEAT_INTERVAL if locked else min(conf.HEARTBEAT_INTERVAL, TICK)
+        self._orders = ""
         self.renewed_at = began
         return self._worker_id
 
@@ -131,9 +150,15 @@ class Keeper(threading.Thread):
         margin = min(1.0, self._lease / 4)
         return time.monotonic() - self.renewed_at < self._lease - margin
 
+    def stir(self) -> None:
+        """Write the heartbeat and read the orders now; from any thread."""
+        self._schedule.soon("beat")
+        self._stirred.set()
+
     def stop(self) -> None:
         """Take the worker's row away and end."""
         self._stop_asked.set()
+        self._stirred.set()
         self.join(10)
         with suppress(psycopg.Error), self._guard:
             self._open().execute("DELETE FROM djtasks_worker WHERE id = %s", (self._worker_id,))
@@ -143,7 +168,11 @@ class Keeper(threading.Thread):
 
     def run(self) -> None:
         """Renew, rescue and tidy until told to stop."""
-        while not self._stop_asked.wait(TICK):
+        while True:
+            self._stirred.wait(TICK)
+            self._stirred.clear()
+            if self._stop_asked.is_set():
+                return
             try:
                 with self._guard:
                     self._tick()
@@ -159,7 +188,10 @@ class Keeper(threading.Thread):
 
     def _tick(self) -> None:
         connection = self._open()
-        if self._schedule.due("beat", conf.HEARTBEAT_INTERVAL) and not self._beat(connection):
+        reading = self._report.read()
+        if (reading.quiet, reading.key) != self._told:
+            self._schedule.soon("beat")
+        if self._schedule.due("beat", self._beat_every) and not self._beat(connection, reading):
             self._schedule.soon("beat")
             return
         if self._may_rescue():
@@ -167,15 +199,45 @@ class Keeper(threading.Thread):
             self.rescue.look(connection, self._worker_id, everywhere=everywhere)
         self._housekeeping.tidy(connection)
 
-    def _beat(self, connection: psycopg.Connection[Any]) -> bool:
+    def _beat(self, connection: psycopg.Connection[Any], reading: Reading) -> bool:
         """Renew the lease; False if others have given this worker up."""
+        measured = self._schedule.due("memory", MEMORY_EVERY)
+        memory = held_by(self._report.pids()) if measured else None
         began = time.monotonic()
-        if connection.execute(BEAT, {"worker": self._worker_id}).fetchone() is None:
+        row = connection.execute(
+            BEAT,
+            {
+                "worker": self._worker_id,
+                "quiet": reading.quiet,
+                "busy": reading.busy,
+                "running": reading.running,
+                "memory": memory,
+            },
+        ).fetchone()
+        if row is None:
             self._given_up()
             return False
         self.renewed_at = began
+        self._told = (reading.quiet, reading.key)
         signals.heartbeat_sent.emit(None)
+        if row[0] != self._orders:
+            self._pass_on(connection, row[0])
         return True
+
+    def _pass_on(self, connection: psycopg.Connection[Any], text: str) -> None:
+        """Give orders to the parent, for which it is no harm to be told twice."""
+        orders = Orders.parse(text) if text else Orders()
+        self._obey(orders)
+        left = orders.standing
+        if left != text:
+            # Above all tasks to terminate: the same one may run again.
+            cursor = connection.execute(
+                OBEYED, {"worker": self._worker_id, "orders": text, "left": left}
+            )
+            if not cursor.rowcount:
+                self.stir()
+                return
+        self._orders = left
 
     def _may_rescue(self) -> bool:
         """After a loss of the database the others get as long as a lease to come back."""

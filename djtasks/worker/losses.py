@@ -7,12 +7,12 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from djtasks.codec import encode_exception
-from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
+from djtasks.exceptions import TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from djtasks.execution.lost import EARLY, Acknowledgement, Cause, Verdict, verdict
 from djtasks.queue.feeding import failure
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
-from djtasks.states import FAILURE
+from djtasks.states import FAILURE, REVOKED
 
 if TYPE_CHECKING:
     from djtasks.queue.finish import Batch
@@ -33,9 +33,16 @@ def settle(
 
 
 def fail(assignment: Assignment, batch: Batch) -> None:
-    """Record a loss as FAILURE without running any handler of the task."""
+    """Record the end of a lost message without running any handler of the task."""
     _verdict, kind, detail = assignment.lost or ("", "lost", "")
-    error = TimeLimitExceeded(detail) if kind == "limit" else WorkerLostError(detail)
+    error: Exception
+    match kind:
+        case "limit":
+            state, error = FAILURE, TimeLimitExceeded(detail)
+        case "terminated":
+            state, error = REVOKED, TaskRevokedError(kind)
+        case _:
+            state, error = FAILURE, WorkerLostError(detail)
     name = type(error).__name__
     text = f"{name}: {error}"
     delivery = assignment.delivery
@@ -43,9 +50,9 @@ def fail(assignment: Assignment, batch: Batch) -> None:
         Disposal.END,
         delivery,
         assignment.owner,
-        f'"runtime":null,"state":"FAILURE","result":{encode_exception(error)},'
+        f'"runtime":null,"state":"{state}","result":{encode_exception(error)},'
         f'"traceback":{json.dumps(text)},"exception":"{name}"',
-        fed=None if delivery.feeds is None else failure(FAILURE, error, text),
+        fed=None if delivery.feeds is None else failure(state, error, text),
     )
 
 

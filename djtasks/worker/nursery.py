@@ -56,6 +56,10 @@ class Nursery:
         """Kill a child if it has run this message for longer than so many seconds."""
         self._order(["kill_if", index, slot, token, seconds])
 
+    def terminate(self, index: int, slot: int, token: int, number: int) -> None:
+        """End a child by a signal if it runs this message."""
+        self._order(["terminate", index, slot, token, int(number)])
+
     def news(self) -> Iterator[tuple[Any, ...]]:
         """What has happened: ``("started", index, pid)``, ``("exited", index, pid, status)``."""
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from djtasks.worker.intake import Intake
 from djtasks.worker.keeper import Keeper
 from djtasks.worker.link import Link
 from djtasks.worker.member import Assignment
+from djtasks.worker.orders import CHANNEL, Orders
+from djtasks.worker.report import Report
 from djtasks.worker.session import Session, Turn
 from djtasks.worker.stop import Stop, Stopping
 from djtasks.worker.watch import Watch
@@ -49,7 +52,14 @@ class Parent:
         self.intake = Intake(options)
         self.session = Session(options.database, options.hostname, self._on_notify)
         self.stop = Stop(options)
-        self.keeper = Keeper(options, self._from_keeper_adopt, self._from_keeper_given_up)
+        self.report = Report(self.crew)
+        self.keeper = Keeper(
+            options,
+            self.report,
+            self._from_keeper_adopt,
+            self._from_keeper_obey,
+            self._from_keeper_given_up,
+        )
         self.link = Link(self.session)
         self.worker_id = 0
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -92,10 +102,11 @@ class Parent:
         crew, batch = self.crew, self.link.batch
         crew.news(batch)
         crew.collect(batch)
-        if self._may_claim() or crew.post_mortem:
+        may_run = self._may_run()
+        if may_run or crew.post_mortem:
             # A stopping worker too needs a child that records what became of the last one.
             crew.restart_missing(time.monotonic())
-        if not self._may_claim():
+        if not may_run:
             crew.release_hand(batch)
         crew.deal()
         if crew.hand and not crew.is_starting():
@@ -119,9 +130,13 @@ class Parent:
             self._may_claim() and self.intake.wants_to_look(now) and self.crew.room() > 0
         )
 
-    def _may_claim(self) -> bool:
+    def _may_run(self) -> bool:
+        """Whether what is claimed may begin."""
         running = self.stop.stage is Stopping.NO and not self._given_up
         return running and self.keeper.holds_lease()
+
+    def _may_claim(self) -> bool:
+        return not self.report.quiet and self._may_run()
 
     # --- one turn ----------------------------------------------------------------------------
 
@@ -150,7 +165,7 @@ class Parent:
             self.crew.deal()
 
     def _cares_for(self) -> list[str]:
-        return self.crew.held_ids() + self.keeper.rescue.adopting()
+        return [id.hex() for id in self.crew.cared_for()] + self.keeper.rescue.adopting()
 
     async def _register_again(self) -> bool:
         try:
@@ -207,7 +222,7 @@ class Parent:
         if self._may_claim() and self.session.is_open:
             if self.crew.room() > 0:
                 rest = self.intake.longest_rest(now, listens=self.session.listens)
-        else:
+        elif not self.report.quiet:
             rest = 0.2
         if not self.link.is_open or self.link.waits(now):
             rest = min(rest, self.link.waits(now))
@@ -225,8 +240,12 @@ class Parent:
         except psycopg.OperationalError as error:
             self.link.lost(error)
 
-    def _on_notify(self, channel: str, queue: str) -> None:
-        self.intake.on_notify(channel, queue)
+    def _on_notify(self, channel: str, payload: str) -> None:
+        if channel == CHANNEL:
+            if payload == str(self.worker_id):
+                self.keeper.stir()
+            return
+        self.intake.on_notify(channel, payload)
         self._stirred.set()
 
     async def _watch(self) -> None:
@@ -240,6 +259,10 @@ class Parent:
     def _from_keeper_adopt(self, losses: Losses) -> None:
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self._adopt, losses)
+
+    def _from_keeper_obey(self, orders: Orders) -> None:
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._obey, orders)
 
     def _from_keeper_given_up(self) -> None:
         if self.loop is not None:
@@ -255,6 +278,23 @@ class Parent:
             self.watch.recall_all()
             self.intake.hungry = True
             self._stirred.set()
+
+    def _obey(self, orders: Orders) -> None:
+        """Do what the worker was told; to be told once more changes nothing."""
+        if orders.quiet is not None and orders.quiet is not self.report.quiet:
+            self.report.quiet = orders.quiet
+            logger.warning(
+                "Told to be quiet: claiming nothing more" if orders.quiet else "Told to claim again"
+            )
+            # Whether it was to be woken is not known any more: its row says no while it is quiet.
+            self.intake.start_over()
+            self.keeper.stir()
+        if orders.terminate:
+            self.crew.terminations.order(orders.terminate)
+        if orders.stop and self.stop.stage is Stopping.NO:
+            logger.warning("Told to stop")
+            self.on_signal(signal.SIGTERM)
+        self._stirred.set()
 
     def _adopt(self, losses: Losses) -> None:
         self.keeper.rescue.adopted(losses)

@@ -64,6 +64,8 @@ class Runner:
                 if lost is None:
                     return executor(delivery)
                 verdict, kind, detail = lost
+                if kind == "terminated":
+                    return executor.terminated(delivery, *detail)
                 error = TimeLimitExceeded(detail) if kind == "limit" else WorkerLostError(detail)
                 return executor.lose(delivery, error, Verdict(verdict))
             finally:

@@ -19,6 +19,7 @@ from djtasks.queue.connect import is_pooled, parameters
 from djtasks.queue.feeding import FAIL, FEED
 from djtasks.queue.finish import TELL_WAITERS, told
 from djtasks.queue.sql import load
+from djtasks.worker.orders import CHANNEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,6 +240,7 @@ class Session:
             )
         await connection.execute("LISTEN djtasks_wake")
         await connection.execute("LISTEN djtasks_due")
+        await connection.execute(f"LISTEN {CHANNEL}")
 
     def describe(self) -> str:
         """Which database it is: ``name on host``."""

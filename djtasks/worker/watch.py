@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ class Watch:
         self._pool = pool
 
     def is_needed(self) -> bool:
-        """Whether a child holds more than it runs, or runs something with a hard limit."""
+        """Whether a child holds more than it runs, or runs something that is to be ended."""
+        if self._crew.terminations:
+            return True
         for member in self._crew.members.values():
             if len(member.held) > len(member.slots) or member.has_unsent:
                 return True
@@ -32,6 +35,8 @@ class Watch:
 
     def look(self) -> None:
         """Look once at every child."""
+        if self._crew.terminations:
+            self._crew.terminations.look(time.monotonic())
         for member in self._crew.members.values():
             if member.has_unsent:
                 member.flush()
