@@ -5,13 +5,14 @@
 #   make test-ends   the tests on the oldest and the newest cell
 #   make test-all    the tests on all cells that this machine can run
 #   make test-browser  the tests of the admin in Chromium, which it installs on Debian
+#   make screenshots   the pictures of the documentation
 #   make bench       the benchmarks; BENCH_ARGS="--quick", "--only a,c --rounds 3" …
 #   make lint types docs clean
 #
 # PYTHON=/path/to/python chooses the interpreter of .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ends test-all test-browser lint types docs bench clean
+.PHONY: help demo test test-ends test-all test-browser screenshots lint types docs bench clean
 .DELETE_ON_ERROR:
 
 PYTHON ?=
@@ -40,7 +41,11 @@ test-all: .venv/tox.stamp
 
 test-browser: .venv/tox.stamp
 	@command -v chromium >/dev/null || .ci/install chromium
-	$(TOX) -e browser -- $(PYTEST_ARGS)
+	$(TOX) -e browser -- tests/browser $(PYTEST_ARGS)
+
+screenshots: .venv/tox.stamp
+	@command -v chromium >/dev/null || .ci/install chromium
+	$(TOX) -e browser -- tests/browser/screenshots.py
 
 lint types docs: .venv/tox.stamp
 	$(TOX) -e $@
