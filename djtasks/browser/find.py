@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
 
+from djtasks.browser.conditions import Conditions
 from djtasks.browser.filter import Filter, SearchError
-from djtasks.browser.record import Record
+from djtasks.browser.places import Ids, Place, of_cursor, to_cursor
+from djtasks.browser.reading import reading
+from djtasks.browser.record import Record, records
+from djtasks.browser.sources import SCAN, Found, Search
+from djtasks.browser.terms import has_terms, payloads
 
 __all__ = ["SCAN", "Filter", "Page", "Record", "SearchError", "find"]
-
-SCAN: Final = 20_000
-"""Rows of each table that one page looks at, at most, where no index knows what matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +44,50 @@ def find(
     The time of a task that is queued or runs is that of its call, of one that has ended its end.
     A cursor that is not one of ours raises :class:`SearchError`.
     """
-    raise NotImplementedError
+    start = None if cursor is None else of_cursor(cursor)
+    now = datetime.now(UTC)
+    conditions = Conditions.of(filter, now)
+    with reading(using) as database:
+        search = Search(database, conditions, Ids.known(), start, back, size + 1)
+        found = list(search.run())
+    ends = [one.end for one in found if one.end is not None]
+    end = (min(ends) if back else max(ends)) if ends else None
+    places = _merged(found, end, back)
+    if back and len(places) <= size and end is None:
+        # Nothing is newer than these: the first page has them, and is full.
+        return find(filter, size=size, using=using)
+    shown = places[:size]
+    has_more = len(places) > size or end is not None
+    further = shown[-1] if len(places) > size else end
+    if back:
+        shown.reverse()
+        older, newer = shown[-1] if shown else start, further if has_more else None
+    else:
+        older, newer = further if has_more else None, shown[0] if shown else start
+        newer = None if start is None else newer
+    return Page(
+        records=_records(shown, filter, using),
+        next=None if older is None else to_cursor(older),
+        previous=None if newer is None else to_cursor(newer),
+        searched_all=len(places) > size or (end is None and not any(one.cut for one in found)),
+        searched=sum(one.searched for one in found),
+    )
+
+
+def _merged(found: list[Found], end: Place | None, back: bool) -> list[Place]:
+    """All that was found, up to where every source has looked, and each task once."""
+    # What has ended since messages were read is told by both: its end counts.
+    by_id = {place.id: place for one in found for place in one.places}
+    places = sorted(by_id.values(), reverse=not back)
+    if end is None:
+        return places
+    return [place for place in places if (place <= end if back else place >= end)]
+
+
+def _records(places: list[Place], filter: Filter, using: str | None) -> list[Record]:
+    """The records at these places; those without the arguments that are wanted are left out."""
+    ids = [place.id for place in places]
+    if filter.terms:
+        texts = payloads(ids, using=using)
+        ids = [id for id in ids if id in texts and has_terms(texts[id], filter.terms)]
+    return records(ids, using=using)

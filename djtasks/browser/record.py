@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-__all__ = ["PREVIEW", "Record", "records"]
+from djtasks.browser.reading import fetch
+from djtasks.browser.sql import load
+
+__all__ = ["PREVIEW", "Record", "loaded", "records", "said"]
+
+RECORDS = load("records")
 
 PREVIEW: Final = 2_000
 """Characters of a payload that a record of a list has."""
@@ -29,6 +35,8 @@ class Record:
     """
 
     id: UUID
+    is_queued: bool
+    """Whether it has not ended: there is a message."""
     custom_id: str | None
     task: str
     state: str
@@ -60,11 +68,6 @@ class Record:
     """When a worker first met it without knowing its task."""
 
     @property
-    def is_queued(self) -> bool:
-        """Whether it has not ended: there is a message."""
-        raise NotImplementedError
-
-    @property
     def is_running(self) -> bool:
         """Whether a worker has claimed it."""
         return self.state == "RUNNING"
@@ -77,9 +80,110 @@ class Record:
     @property
     def max_retries(self) -> int | None:
         """How often it is retried at most: None for no limit, or if its task is not known here."""
-        raise NotImplementedError
+        from djtasks.registry import registry
+
+        known = registry.get(self.task)
+        return None if known is None else known.max_retries
 
 
-def records(ids: Iterable[UUID], *, using: str | None = None) -> list[Record]:
-    """The tasks with these ids, in their order and in one query; those that are gone are left out."""
-    raise NotImplementedError
+def records(
+    ids: Iterable[UUID], *, preview: int = PREVIEW, using: str | None = None
+) -> list[Record]:
+    """The tasks with these ids, in their order and in one query; those that are gone are left out.
+
+    ``preview`` is how many characters of their payloads are read.
+    """
+    given = list(ids)
+    if not given:
+        return []
+    return [_record(row) for row in fetch(RECORDS, {"ids": given, "preview": preview}, using=using)]
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    given = dict(zip(_COLUMNS, row, strict=True))
+    options = loaded(given.pop("options"))
+    hidden = options if isinstance(options, dict) else {}
+    argsrepr, kwargsrepr = (_text(hidden.get(name)) for name in ("argsrepr", "kwargsrepr"))
+    if argsrepr is not None or kwargsrepr is not None:
+        given["payload"] = None
+    result = given.pop("result")
+    return Record(
+        **given,
+        argsrepr=argsrepr,
+        kwargsrepr=kwargsrepr,
+        error=None if result is None else said(result),
+    )
+
+
+_COLUMNS: Final = (
+    "id",
+    "is_queued",
+    "custom_id",
+    "task",
+    "state",
+    "stored_state",
+    "queue",
+    "priority",
+    "payload",
+    "payload_id",
+    "options",
+    "retries",
+    "deliveries",
+    "enqueued_at",
+    "eta",
+    "expires",
+    "started_at",
+    "date_done",
+    "runtime",
+    "worker",
+    "worker_id",
+    "exception",
+    "result",
+    "root_id",
+    "parent_id",
+    "after",
+    "feeds",
+    "position",
+    "unknown_since",
+)
+"""The columns of ``records.sql``."""
+
+
+def loaded(text: str | None) -> Any:
+    """What JSON text stands for; the text itself where it is none, for rows may hold anything."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def said(result: str) -> str:
+    """What a stored exception said, of a text that may have been cut."""
+    stored = loaded(result)
+    if isinstance(stored, dict):
+        message = stored.get("exc_message")
+        parts = message if isinstance(message, list) else [message]
+        return ", ".join(_shown(part) for part in parts if part is not None)
+    # The message comes second, and the cut was made in it.
+    begin = _MESSAGE.search(result)
+    return _ESCAPE.sub(_unescaped, result[begin.end() :]) if begin else result
+
+
+_MESSAGE: Final = re.compile(r'"exc_message":\s*\[?\s*"?')
+_ESCAPE: Final = re.compile(r'\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])')
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    text: str = json.loads(f'"{found[0]}"')
+    # Half of a pair, which no encoding knows: it stays as it is written.
+    return found[0] if "\ud800" <= text <= "\udfff" else text
+
+
+def _shown(part: Any) -> str:
+    return part if isinstance(part, str) else json.dumps(part, ensure_ascii=False)
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
