@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 PURGEABLE = load("purgeable")
 
 LIMIT: Final = 10_000
-"""Tasks that :func:`eligible` and :func:`purgeable` look at, at most."""
+"""Tasks that :func:`eligible` and :func:`purgeable` count, at most."""
+
+LONGEST_SEARCH: Final = 100_000
+"""Tasks that :func:`eligible` looks at for those that match, about at most."""
 
 
 def select(filter: Filter, *, using: str | None = None) -> Iterator[list[UUID]]:
@@ -30,8 +33,9 @@ def select(filter: Filter, *, using: str | None = None) -> Iterator[list[UUID]]:
     What is enqueued, ends or is put back after the call began is not among them, so a task that an
     operation changes does not come again.
     """
-    for records in _matching(filter, database(using), BATCH):
-        yield [record.id for record in records]
+    for records, _ in _matching(filter, database(using), BATCH):
+        if records:
+            yield [record.id for record in records]
 
 
 def eligible(
@@ -44,28 +48,25 @@ def eligible(
     """How many of these tasks the operation would do now, and how many it would pass over.
 
     ``tasks`` are ids, or a filter. Nothing is changed. Of a filter the first :data:`LIMIT` that
-    match are counted; ``Outcome.more`` says that there are others.
+    match are counted, of at most :data:`LONGEST_SEARCH` that are looked at; ``Outcome.more`` says
+    that there may be others.
     """
     alias = database(using)
-    chosen: Iterable[Iterable[Standing]]
-    if isinstance(tasks, Sequence):
-        limit = None
-        chosen = (standings(batch, alias).values() for batch in batches(keys(tasks)))
-    else:
-        limit = LIMIT
-        found = _matching(tasks, alias, 4 * BATCH)
-        chosen = (_standings_of(records, operation, alias) for records in found)
     done = 0
     reasons: list[Reason] = []
-    for batch in chosen:
+    searched = 0
+    for batch, looked_at in _standings(operation, tasks, alias):
         for task in batch:
-            if done + len(reasons) == limit:
+            if looked_at is not None and done + len(reasons) == LIMIT:
                 return Outcome.of(done, reasons, more=True)
             reason = refusal(operation, task, also_succeeded=also_succeeded)
             if reason is None:
                 done += 1
             else:
                 reasons.append(reason)
+        searched += looked_at or 0
+        if searched > LONGEST_SEARCH:
+            return Outcome.of(done, reasons, more=True)
     return Outcome.of(done, reasons)
 
 
@@ -77,8 +78,23 @@ def purgeable(queue: str, *, using: str | None = None) -> Outcome:
     return Outcome.of(idle, [Reason.RUNNING] * running, more=more)
 
 
-def _matching(filter: Filter, alias: str, size: int) -> Iterator[list[Record]]:
-    """The tasks that match and were there when this began, many at a time."""
+def _standings(
+    operation: Operation, tasks: Sequence[UUID | str] | Filter, alias: str
+) -> Iterator[tuple[Iterable[Standing], int | None]]:
+    """How these tasks stand, many at a time; with a filter, how many were looked at for them."""
+    if isinstance(tasks, Sequence):
+        for batch in batches(keys(tasks)):
+            yield standings(batch, alias).values(), None
+    else:
+        for records, searched in _matching(tasks, alias, 4 * BATCH):
+            yield _standings_of(records, operation, alias), searched
+
+
+def _matching(filter: Filter, alias: str, size: int) -> Iterator[tuple[list[Record], int]]:
+    """The tasks that match and were there when this began, many at a time.
+
+    With them comes how many were looked at: where that is much for one page, there may be none.
+    """
     from djtasks.browser.find import find
 
     with connections[alias].cursor() as cursor:
@@ -87,10 +103,7 @@ def _matching(filter: Filter, alias: str, size: int) -> Iterator[list[Record]]:
     place = None
     while True:
         page = find(filter, cursor=place, size=size, using=alias)
-        # A page may be empty, and others behind it: what was searched is limited as well.
-        records = [record for record in page.records if not _is_later(record, began)]
-        if records:
-            yield records
+        yield [record for record in page.records if not _is_later(record, began)], page.searched
         place = page.next
         if place is None:
             return
