@@ -16,6 +16,7 @@ from djtasks.models import Join, Message, TaskResult, Worker
 from djtasks.queue.delivery import Delivery
 from djtasks.queue.finish import Batch, Entry, end_here, write_here
 from djtasks.queue.outcome import Disposal, Outcome
+from djtasks.queue.stuck import end_stuck
 from tests.testapp import flow_tasks as canvas
 from tests.worker_process import address, eventually
 
@@ -170,3 +171,18 @@ def waits() -> bool:
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         ).fetchone()
     return row is not None and row[0] > 0
+
+
+def test_looking_for_what_is_stuck_waits_for_nobody() -> None:
+    chord([canvas.total.s([1]), canvas.total.s([2])], canvas.total.s()).apply_async()
+    Message.objects.filter(position=0).delete()
+    with (
+        psycopg.connect(address()) as somebody,
+        psycopg.connect(address(), autocommit=True) as keeper,
+    ):
+        somebody.execute("SELECT FROM djtasks_join FOR UPDATE")
+        began = time.monotonic()
+        assert end_stuck(keeper) == ([], [])
+        assert time.monotonic() - began < 2
+        somebody.rollback()
+        assert len(end_stuck(keeper)[1]) == 1
