@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from djtasks.browser.reading import fetch
+from djtasks.browser.reading import fetch, reading
 from djtasks.browser.record import Record, loaded, records, said
 from djtasks.browser.sql import load
 from djtasks.models.message import FIRST_FOREIGN_ID
@@ -22,6 +22,9 @@ ATTEMPTS = load("attempts")
 RELATIVES = load("relatives")
 HISTORY = load("history")
 
+# A bitmap is made of all of an index before the first of its rows is read.
+PLANNER: Final = "SELECT set_config('enable_bitmapscan', 'off', true)"
+
 TEXT: Final = 10_000_000
 """Characters of each text that are read: what is longer is cut."""
 
@@ -29,8 +32,11 @@ MOST_ATTEMPTS: Final = 100
 MOST_RELATIVES: Final = 50
 MOST_RUNS: Final = 50
 
+FAMILY: Final = 5_000
+"""Rows of each table that are looked at for relatives."""
+
 SCAN: Final = 10_000
-"""Rows of each table that are looked at for relatives, and for other runs of the same task."""
+"""Tasks that ended last, among which other runs of the same one are looked for."""
 
 Kind = Literal["enqueued", "due", "started", "retried", "lost", "attempt", "ended"]
 
@@ -220,17 +226,19 @@ def _made_at(id: UUID) -> datetime | None:
 def _family(record: Record, using: str | None) -> dict[str, Any]:
     """The fields of :class:`TaskView` that are about other tasks."""
     root = record.root_id or record.id
-    related = fetch(
-        RELATIVES,
-        {
-            "id": record.id,
-            "root": root,
-            "feeds": record.feeds if record.position is not None else None,
-            "scan": SCAN,
-            "most": MOST_RELATIVES + 1,
-        },
-        using=using,
-    )
+    with reading(using) as cursor:
+        cursor.execute(PLANNER)
+        cursor.execute(
+            RELATIVES,
+            {
+                "id": record.id,
+                "root": root,
+                "feeds": record.feeds if record.position is not None else None,
+                "scan": FAMILY,
+                "most": MOST_RELATIVES + 1,
+            },
+        )
+        related = cursor.fetchall()
     cut = any(row[2] for row in related)
     # A task that waits for its next attempt has two rows.
     children = list(dict.fromkeys(id for relation, id, _ in related if relation == "child"))
