@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from djtasks.browser.filter import Filter
+from djtasks.browser.reading import reading
+from djtasks.browser.runtimes import percentile
+from djtasks.browser.sql import load
+
 __all__ = ["Activity", "Point", "QueueActivity", "Range", "TaskActivity", "activity"]
+
+ACTIVITY = load("activity")
+DEPTHS = load("depths")
 
 
 class Range(Enum):
@@ -34,6 +44,11 @@ class Range(Enum):
     def label(self) -> Any:
         """The range in words."""
         return {"1h": _("1 hour"), "24h": _("24 hours"), "7d": _("7 days")}[self.value]
+
+    def beginnings(self, now: datetime) -> list[int]:
+        """When the spans until now began, in seconds since 1970; the last has not ended."""
+        last = int(now.timestamp()) // self.span * self.span
+        return list(range(last - (self.points - 1) * self.span, last + 1, self.span))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,5 +134,119 @@ def activity(
     now: datetime | None = None,
     using: str | None = None,
 ) -> Activity:
-    """What happened in a range until now; of one queue or of one task if they are named."""
-    raise NotImplementedError
+    """What happened in a range until now; of one queue or of one task if they are named.
+
+    The last point is of the span that has not ended. Tasks are no part of how long queues were:
+    of one task alone that is not known.
+    """
+    times = range.beginnings(now or datetime.now(UTC))
+    given = {
+        "span": range.span,
+        "since": times[0],
+        "until": times[-1] + range.span,
+        "queue": queue,
+        "task": task,
+    }
+    depths: dict[int, tuple[int, float]] = {}
+    with reading(using) as cursor:
+        cursor.execute(ACTIVITY, given)
+        rows = cursor.fetchall()
+        if task is None:
+            cursor.execute(DEPTHS, given)
+            depths = {at: (ready, latency) for at, ready, latency in cursor.fetchall()}
+    places = {at: place for place, at in enumerate(times)}
+    by_time: defaultdict[int, _Sum] = defaultdict(_Sum)
+    by_task: defaultdict[str, _Sum] = defaultdict(lambda: _Sum.along(times))
+    by_queue: defaultdict[str, _Sum] = defaultdict(lambda: _Sum.along(times))
+    for at, its_queue, its_task, *numbers, told in rows:
+        runtimes = json.loads(told)
+        by_time[at].add(None, runtimes, *numbers)
+        by_task[its_task].add(places[at], runtimes, *numbers)
+        by_queue[its_queue].add(places[at], {}, *numbers)
+    return Activity(
+        range=range,
+        points=[_point(at, by_time[at], *depths.get(at, (None, None))) for at in times],
+        tasks=sorted(
+            (_task(name, sums, range) for name, sums in by_task.items()),
+            key=lambda one: (-one.ended, one.task),
+        ),
+        queues=[_queue(name, sums) for name, sums in sorted(by_queue.items())],
+    )
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What is added up; by point, where these were asked for."""
+
+    succeeded: int = 0
+    failed: int = 0
+    retried: int = 0
+    longest: float = 0.0
+    runtimes: dict[str, int] = field(default_factory=dict)
+    spark: list[int] = field(default_factory=list)
+    spark_failed: list[int] = field(default_factory=list)
+
+    @classmethod
+    def along(cls, times: Sequence[int]) -> _Sum:
+        """Nothing yet, at each of these times."""
+        return cls(spark=[0] * len(times), spark_failed=[0] * len(times))
+
+    def add(
+        self,
+        place: int | None,
+        runtimes: dict[str, int],
+        succeeded: int,
+        failed: int,
+        retried: int,
+        longest: float,
+    ) -> None:
+        """Add a row, at a place of the points."""
+        self.succeeded += succeeded
+        self.failed += failed
+        self.retried += retried
+        self.longest = max(self.longest, longest)
+        sums = self.runtimes
+        for number, count in runtimes.items():
+            sums[number] = sums.get(number, 0) + count
+        if place is not None:
+            self.spark[place] += succeeded + failed
+            self.spark_failed[place] += failed
+
+
+def _point(at: int, sums: _Sum, ready: int | None, latency: float | None) -> Point:
+    return Point(
+        at=datetime.fromtimestamp(at, UTC),
+        succeeded=sums.succeeded,
+        failed=sums.failed,
+        retried=sums.retried,
+        p50=percentile(sums.runtimes, 0.5),
+        p95=percentile(sums.runtimes, 0.95),
+        ready=ready,
+        latency=latency,
+    )
+
+
+def _task(name: str, sums: _Sum, range: Range) -> TaskActivity:
+    return TaskActivity(
+        task=name,
+        succeeded=sums.succeeded,
+        failed=sums.failed,
+        retried=sums.retried,
+        p50=percentile(sums.runtimes, 0.5),
+        p95=percentile(sums.runtimes, 0.95),
+        longest=sums.longest if sums.runtimes else None,
+        spark=sums.spark,
+        spark_failed=sums.spark_failed,
+        query=Filter(task=f"={name}", since=range.value).to_query(),
+    )
+
+
+def _queue(name: str, sums: _Sum) -> QueueActivity:
+    return QueueActivity(
+        queue=name,
+        succeeded=sums.succeeded,
+        failed=sums.failed,
+        retried=sums.retried,
+        spark=sums.spark,
+        spark_failed=sums.spark_failed,
+    )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["LIMIT", "Capped", "Counts", "counts"]
+from djtasks.browser.fleet import workers
+from djtasks.browser.reading import fetch
+from djtasks.browser.sql import load
+from djtasks.browser.waits import waits
+
+__all__ = ["LIMIT", "Capped", "Counts", "capped", "counts"]
+
+COUNTS = load("counts")
 
 LIMIT: Final = 10_000
 """What is counted to."""
@@ -23,6 +30,11 @@ class Capped:
 
     def __bool__(self) -> bool:
         return self.value > 0
+
+
+def capped(counted: int, limit: int = LIMIT) -> Capped:
+    """What was counted to one more than a limit."""
+    return Capped(min(counted, limit), counted > limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +58,15 @@ class Counts:
 
 def counts(*, using: str | None = None) -> Counts:
     """Count now."""
-    raise NotImplementedError
+    ((ready, scheduled, waiting, failed),) = fetch(COUNTS, {"limit": LIMIT}, using=using)
+    alive = [worker for worker in workers(using=using) if worker.is_alive]
+    return Counts(
+        ready=capped(ready),
+        scheduled=capped(scheduled),
+        waiting=capped(waiting),
+        running=sum(worker.busy for worker in alive),
+        places=sum(worker.concurrency for worker in alive),
+        failed=capped(failed),
+        latency=max(waits(using=using).values(), default=None),
+        workers=len(alive),
+    )

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
+from djtasks.browser.reading import fetch
+from djtasks.browser.record import loaded
+from djtasks.browser.sql import load
+
 __all__ = ["Run", "WorkerView", "workers"]
+
+logger = logging.getLogger("djtasks.browser")
+
+WORKERS = load("workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,4 +69,51 @@ class WorkerView:
 
 def workers(*, using: str | None = None) -> list[WorkerView]:
     """All workers by name, those that do not answer included until somebody gives them up."""
-    raise NotImplementedError
+    return [_worker(row) for row in fetch(WORKERS, {}, using=using)]
+
+
+def _worker(row: tuple[Any, ...]) -> WorkerView:
+    *told, queues, excluded, orders, running, now = row
+    given = dict(zip(_COLUMNS, told, strict=True))
+    ordered = loaded(orders)
+    return WorkerView(
+        **given,
+        queues=tuple(queues or ()),
+        excluded_queues=tuple(excluded or ()),
+        stopping=isinstance(ordered, dict) and bool(ordered.get("stop")),
+        running=tuple(_runs(loaded(running), now)),
+    )
+
+
+def _runs(told: Any, now: datetime) -> Iterator[Run]:
+    """What a worker has written of its places; another version of it may write something else."""
+    for entry in told if isinstance(told, list) else ():
+        try:
+            since = datetime.fromtimestamp(float(entry["since"]), UTC)
+            yield Run(
+                id=UUID(entry["id"]),
+                task=str(entry["task"]),
+                since=since,
+                seconds=max((now - since).total_seconds(), 0.0),
+                slot=entry.get("slot"),
+                pid=entry.get("pid"),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+            logger.warning("A worker says that it runs something that cannot be read: %r.", entry)
+
+
+_COLUMNS = (
+    "id",
+    "hostname",
+    "pid",
+    "pool",
+    "concurrency",
+    "busy",
+    "version",
+    "is_alive",
+    "quiet",
+    "memory",
+    "started_at",
+    "heartbeat",
+    "age",
+)

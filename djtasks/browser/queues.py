@@ -4,18 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
-from djtasks.browser.counts import Capped
+from djtasks.browser.counts import LIMIT, Capped
+from djtasks.browser.filter import Filter
+from djtasks.browser.fleet import WorkerView, workers
+from djtasks.browser.reading import reading
+from djtasks.browser.sql import load
+from djtasks.browser.waits import waits
 
 __all__ = ["QueueView", "names", "queues"]
+
+QUEUES = load("queues")
+LENGTHS = load("lengths")
+CLAIMED = load("claimed")
+NAMES = load("queue_names")
+
+MOST: Final = 1000
+"""Queues that are shown of those that were seen: the paused ones, then the latest seen."""
+
+BUDGET: Final = 50_000
+"""Ready messages that are counted in all queues together; a hundred in each are in any case."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
     """One queue. ``latency`` is how many seconds the oldest ready task has waited.
 
-    ``succeeded`` and ``failed`` are of the last hour. ``worker_names`` are the living workers that
-    serve it.
+    ``running`` is how many messages are claimed, ``succeeded`` and ``failed`` are of the last hour.
+    ``worker_names`` are the living workers that take messages from it: quiet ones do not.
     """
 
     name: str
@@ -49,9 +66,49 @@ class QueueView:
 
 def queues(*, using: str | None = None) -> list[QueueView]:
     """All queues by name: those that were seen, have ready messages, or had some end lately."""
-    raise NotImplementedError
+    fleet = workers(using=using)
+    named = [run.id for worker in fleet for run in worker.running]
+    with reading(using) as cursor:
+        cursor.execute(QUEUES, {"limit": MOST})
+        known = {name: row for name, *row in cursor.fetchall()}
+        cursor.execute(LENGTHS, {"limit": LIMIT, "budget": BUDGET})
+        lengths = {name: row for name, *row in cursor.fetchall()}
+        cursor.execute(CLAIMED, {"ids": named})
+        claimed: dict[str, int] = dict(cursor.fetchall())
+    waited = waits(using=using)
+    found = []
+    for name in sorted({*known, *lengths, *claimed}):
+        paused_at, reason, seen_at, succeeded, failed = known.get(name, (None, "", None, 0, 0))
+        ready, at_head, more = lengths.get(name, (0, 0, False))
+        found.append(
+            QueueView(
+                name=name,
+                ready=Capped(ready, more),
+                # What has long been claimed may be behind very many that came before it since.
+                running=max(at_head, claimed.get(name, 0)),
+                latency=waited.get(name),
+                succeeded=succeeded,
+                failed=failed,
+                paused_at=paused_at,
+                reason=reason,
+                seen_at=seen_at,
+                worker_names=_serving(name, fleet),
+                query=Filter(queue=name).to_query(),
+            )
+        )
+    return found
+
+
+def _serving(queue: str, fleet: list[WorkerView]) -> tuple[str, ...]:
+    return tuple(
+        worker.hostname
+        for worker in fleet
+        if worker.is_alive and not (worker.quiet or worker.stopping) and worker.serves(queue)
+    )
 
 
 def names(*, using: str | None = None) -> list[str]:
     """The names of the queues, for a choice."""
-    raise NotImplementedError
+    with reading(using) as cursor:
+        cursor.execute(NAMES, {"limit": MOST})
+        return [name for (name,) in cursor.fetchall()]

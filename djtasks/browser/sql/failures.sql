@@ -1,0 +1,81 @@
+-- Failures by task and exception since a time, the latest first: when the first and the last was,
+-- and how many, counted to a limit. What may be counted is shared by all groups that are shown.
+-- Plan: Recursive Union of Limit > Append of Index Only Scans using djtasks_taskresult_failed: the
+-- next exception of the task, then failures without one, then the next task; two probes a group.
+-- Then Nested Loops with Limit > Index Only Scan using it, each in the range of one group.
+WITH RECURSIVE kind (task, exception, number) AS (
+    (SELECT task, exception, 1
+     FROM djtasks_taskresult
+     WHERE state = 'FAILURE'
+     ORDER BY task, exception
+     LIMIT 1)
+    UNION ALL
+    SELECT n.task, n.exception, kind.number + 1
+    FROM kind
+    CROSS JOIN LATERAL (
+        (SELECT r.task, r.exception
+         FROM djtasks_taskresult r
+         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception > kind.exception
+         ORDER BY r.exception
+         LIMIT 1)
+        UNION ALL
+        (SELECT r.task, r.exception
+         FROM djtasks_taskresult r
+         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception IS NULL
+           AND kind.exception IS NOT NULL
+         LIMIT 1)
+        UNION ALL
+        (SELECT r.task, r.exception
+         FROM djtasks_taskresult r
+         WHERE r.state = 'FAILURE' AND r.task > kind.task
+         ORDER BY r.task, r.exception
+         LIMIT 1)
+        LIMIT 1
+    ) AS n
+    WHERE kind.number < %(kinds)s
+), latest AS MATERIALIZED (
+    SELECT kind.task, kind.exception, ends.last
+    FROM kind
+    CROSS JOIN LATERAL (
+        (SELECT r.date_done AS last
+         FROM djtasks_taskresult r
+         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception = kind.exception
+           AND r.date_done >= %(since)s
+         ORDER BY r.date_done DESC
+         LIMIT 1)
+        UNION ALL
+        (SELECT r.date_done
+         FROM djtasks_taskresult r
+         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception IS NULL
+           AND kind.exception IS NULL AND r.date_done >= %(since)s
+         ORDER BY r.date_done DESC
+         LIMIT 1)
+    ) AS ends
+    ORDER BY ends.last DESC, kind.task, kind.exception
+    LIMIT %(limit)s
+), share (rows) AS (
+    SELECT greatest(100, least(%(count)s, %(budget)s / count(*))) FROM latest HAVING count(*) > 0
+)
+SELECT latest.task, latest.exception, least(counted.number, share.rows),
+       counted.number > share.rows, counted.first, latest.last
+FROM latest
+CROSS JOIN share
+CROSS JOIN LATERAL (
+    SELECT count(*) AS number, min(s.date_done) AS first
+    FROM (
+        (SELECT r.date_done
+         FROM djtasks_taskresult r
+         WHERE r.state = 'FAILURE' AND r.task = latest.task AND r.exception = latest.exception
+           AND r.date_done >= %(since)s
+         ORDER BY r.date_done
+         LIMIT (SELECT rows + 1 FROM share))
+        UNION ALL
+        (SELECT r.date_done
+         FROM djtasks_taskresult r
+         WHERE r.state = 'FAILURE' AND r.task = latest.task AND r.exception IS NULL
+           AND latest.exception IS NULL AND r.date_done >= %(since)s
+         ORDER BY r.date_done
+         LIMIT (SELECT rows + 1 FROM share))
+    ) AS s
+) AS counted
+ORDER BY latest.last DESC, latest.task, latest.exception
