@@ -167,7 +167,7 @@ class Crew:
             # The child died while it recorded an earlier loss: record that without handlers.
             fail(assignment, batch)
             return
-        self._settle(assignment, cause, why, batch)
+        self._settle(assignment, cause, why, seconds, batch)
 
     def _take_back(self, assignment: Assignment) -> None:
         """Take a message in hand that a child has not begun."""
@@ -178,9 +178,14 @@ class Crew:
             self.post_mortem.append(revoked)
 
     def _settle(
-        self, assignment: Assignment, cause: Cause, why: tuple[str, Any], batch: Batch
+        self,
+        assignment: Assignment,
+        cause: Cause,
+        why: tuple[str, Any],
+        seconds: float,
+        batch: Batch,
     ) -> None:
-        to_record = settle(assignment, cause, why, batch)
+        to_record = settle(assignment, cause, why, seconds, batch)
         if to_record is not None:
             self.post_mortem.append(to_record)
 
@@ -328,7 +333,7 @@ class Crew:
             self._await_ends(5)
         for member in list(self.members.values()):
             self.collect_from(member, batch)
-            running = {self.board.running(slot)[0] for slot in member.slots}
+            running = dict(map(self.board.running, member.slots))
             for token, assignment in member.held.items():
                 if token not in running:
                     self.hand.append(assignment)
@@ -338,7 +343,7 @@ class Crew:
                     fail(revoked, batch)
                 else:
                     why = ("lost", "The worker was told to stop at once while the task ran.")
-                    self._settle(assignment, Cause.STOPPED, why, batch)
+                    self._settle(assignment, Cause.STOPPED, why, running[token], batch)
             member.held.clear()
         while self.post_mortem:
             assignment = self.post_mortem.popleft()

@@ -35,6 +35,7 @@ PRUNE_GROUPS = load("prune_groups")
 SWEEP_WAITERS = load("sweep_waiters")
 SWEEP_PAYLOADS = load("sweep_payloads")
 SWEEP_STATES = load("sweep_states")
+SWEEP_ATTEMPTS = load("sweep_attempts")
 
 
 class Housekeeping:
@@ -56,6 +57,7 @@ class Housekeeping:
             self._end_stuck(connection)
             if age := _result_age():
                 connection.execute(SWEEP_STATES, {"age": age})
+                self._sweep_attempts(connection, age)
 
     def _prune(self, connection: psycopg.Connection[Any]) -> None:
         """Delete expired results, in batches between which others have their turn."""
@@ -65,13 +67,23 @@ class Housekeeping:
         ends = time.monotonic() + PRUNE_SECONDS
         while age and time.monotonic() < ends and not self._stopping():
             with connection.transaction():
-                for name, value in PLANNER:
-                    connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+                _plan_by_index(connection)
                 row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
             if row is None or row[0] < PRUNE_BATCH:
                 return
         # There is more: go on at the next look, after the heartbeat.
         self._schedule.soon("prune")
+
+    def _sweep_attempts(self, connection: psycopg.Connection[Any], age: float) -> None:
+        """Delete expired attempts of tasks that left no result."""
+        after: int | None = 0
+        ends = time.monotonic() + PRUNE_SECONDS
+        while after is not None and time.monotonic() < ends and not self._stopping():
+            batch = {"age": age, "after": after, "limit": PRUNE_BATCH}
+            with connection.transaction():
+                _plan_by_index(connection)
+                row = connection.execute(SWEEP_ATTEMPTS, batch).fetchone()
+            after = row[0] if row else None
 
     @staticmethod
     def _end_stuck(connection: psycopg.Connection[Any]) -> None:
@@ -84,6 +96,12 @@ class Housekeeping:
             connection.execute(TELL_WAITERS, {"ids": f"{{{','.join(ids)}}}"})
         for queue in sorted(set(queues)):
             connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
+
+
+def _plan_by_index(connection: psycopg.Connection[Any]) -> None:
+    """Have a transaction find rows by index whatever the statistics say."""
+    for name, value in PLANNER:
+        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
 
 
 def _result_age() -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from djtasks.codec import encode_exception
 from djtasks.exceptions import TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from djtasks.execution.lost import EARLY, Acknowledgement, Cause, Verdict, verdict
+from djtasks.queue.attempts import lost_members
 from djtasks.queue.feeding import failure
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
@@ -20,29 +21,32 @@ if TYPE_CHECKING:
 
 
 def settle(
-    assignment: Assignment, cause: Cause, why: tuple[str, Any], batch: Batch
+    assignment: Assignment,
+    cause: Cause,
+    why: tuple[str, Any],
+    seconds: float | None,
+    batch: Batch,
 ) -> Assignment | None:
-    """Give a lost message back to its queue, or return it for a child to record its end."""
+    """Give a lost message back to its queue, or return it for a child to record its end.
+
+    ``seconds``: for how long it had run.
+    """
     delivery = assignment.delivery
     decided = verdict(acknowledgement(delivery.task), cause, delivery.deliveries, delivery.retries)
     if decided is not Verdict.REDELIVER:
         return assignment._replace(lost=(decided.value, *why))
-    counted = 0 if cause is Cause.STOPPED else 1
-    batch.add(Disposal.RELEASE, delivery, assignment.owner, f'"deliveries":{counted},"delay":0')
+    members = '"deliveries":0,"delay":0'
+    if cause is not Cause.STOPPED:
+        told = lost_members(_error(*why)[1], seconds)
+        members = f'"deliveries":1,"delay":0,{told}'
+    batch.add(Disposal.RELEASE, delivery, assignment.owner, members)
     return None
 
 
 def fail(assignment: Assignment, batch: Batch) -> None:
     """Record the end of a lost message without running any handler of the task."""
     _verdict, kind, detail = assignment.lost or ("", "lost", "")
-    error: Exception
-    match kind:
-        case "limit":
-            state, error = FAILURE, TimeLimitExceeded(detail)
-        case "terminated":
-            state, error = REVOKED, TaskRevokedError(kind)
-        case _:
-            state, error = FAILURE, WorkerLostError(detail)
+    state, error = _error(kind, detail)
     name = type(error).__name__
     text = f"{name}: {error}"
     delivery = assignment.delivery
@@ -54,6 +58,17 @@ def fail(assignment: Assignment, batch: Batch) -> None:
         f'"traceback":{json.dumps(text)},"exception":"{name}"',
         fed=None if delivery.feeds is None else failure(state, error, text),
     )
+
+
+def _error(kind: str, detail: Any) -> tuple[str, Exception]:
+    """The state in which something ends that was lost in a way, and the exception for it."""
+    match kind:
+        case "limit":
+            return FAILURE, TimeLimitExceeded(detail)
+        case "terminated":
+            return REVOKED, TaskRevokedError(kind)
+        case _:
+            return FAILURE, WorkerLostError(detail)
 
 
 def acknowledgement(task_name: str) -> Acknowledgement:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import tuple_row
 
 from djtasks.conf import conf
+from djtasks.exceptions import WorkerLostError
 from djtasks.execution.lost import Cause, Verdict, verdict
+from djtasks.queue.attempts import lost_members
 from djtasks.queue.claim import deliveries
 from djtasks.queue.sql import load
 from djtasks.registry import registry
@@ -127,8 +129,9 @@ class Rescue:
 
     @staticmethod
     def _release(connection: psycopg.Connection[Any], owner: int, ids: list[bytes]) -> None:
+        told = lost_members(WorkerLostError("The worker that ran it is gone."))
         items = ",".join(
-            f'{{"id":"{id.hex()}","owner":{owner},"deliveries":1,"delay":0}}' for id in ids
+            f'{{"id":"{id.hex()}","owner":{owner},"deliveries":1,"delay":0,{told}}}' for id in ids
         )
         connection.execute(RELEASE, {"outcomes": f"[{items}]"})
 

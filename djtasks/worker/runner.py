@@ -10,6 +10,7 @@ from djtasks.execution.coroutines import LoopRunner
 from djtasks.execution.executor import Executor, Place
 from djtasks.execution.lost import Verdict
 from djtasks.execution.unrunnable import broken, unknown
+from djtasks.queue.attempts import attempt_members
 from djtasks.queue.delivery import Delivery
 from djtasks.queue.feeding import fed_members
 from djtasks.queue.finish import linked_members, members, returned_members
@@ -78,8 +79,13 @@ def reply(token: int, outcome: Outcome, seconds: float, feeds: bool) -> bytes:
     """The frame that tells the parent of an outcome; ``feeds`` if others may wait for it."""
     linked = linked_members(outcome) if outcome.messages else None
     disposal = int(outcome.disposal)
-    ended = outcome.disposal is Disposal.ENDED
-    text = returned_members(outcome) if ended else members(outcome)
+    if disposal == Disposal.ENDED:
+        text = returned_members(outcome)
+    else:
+        text = members(outcome)
+        if disposal:
+            # It goes back: what is kept of this run is told as well.
+            text += attempt_members(outcome)
     fed = fed_members(outcome) if feeds else None
     return pack((token, disposal, text, linked, seconds, fed))
 

@@ -1,4 +1,5 @@
--- Put messages back for another try, later or at once, and store the state RETRY.
+-- Put messages back for another try, later or at once, and store the state RETRY. Each run is
+-- kept as an attempt, also where results are ignored.
 -- The message stays where it is, so that arguments which did not change are not written again;
 -- it gets a new place in the order, for it became ready anew.
 -- Plan: Update on djtasks_message, Nested Loop (Function Scan, Index Scan using ..._pkey).
@@ -7,7 +8,8 @@ WITH attempt AS (
     FROM json_to_recordset(%(outcomes)s::json) AS a
         (id uuid, owner int, retries int, deliveries int, eta timestamptz, delay float8,
          payload json, queue text, rank int, expires timestamptz, options json,
-         state text, result json, traceback text, exception text, runtime float8, children json)
+         state text, result json, traceback text, exception text, runtime float8, children json,
+         raised text, message text)
 ), put_back AS (
     UPDATE djtasks_message m
     SET worker_id = NULL,
@@ -27,8 +29,20 @@ WITH attempt AS (
     WHERE m.id = ANY (ARRAY[a.id]) AND m.worker_id = a.owner
     RETURNING m.id, m.custom_id, m.task, m.queue, m.rank, m.payload, m.payload_id, m.options,
               m.deliveries, m.enqueued_at, m.started_at, m.root_id, m.parent_id,
-              m.after, m.feeds, m.position, a.retries - 1 AS retries, a.state, a.result, a.traceback, a.exception, a.runtime,
-              a.children
+              m.after, m.feeds, m.position, a.retries - 1 AS retries,
+              a.state, a.result, a.traceback, a.exception, a.runtime, a.children,
+              a.raised, a.message
+), attempted AS (
+    INSERT INTO djtasks_attempt
+        (task_id, number, state, exception, message, worker, started_at, runtime)
+    SELECT p.id,
+           greatest(p.retries, (SELECT max(t.number) FROM djtasks_attempt t WHERE t.task_id = p.id))
+               + 1,
+           'RETRY', coalesce(p.raised, p.exception),
+           left(coalesce(p.message,
+                         split_part(rtrim(p.traceback, E' \n'), E'\n', -1)), 500),
+           %(hostname)s, p.started_at, p.runtime
+    FROM put_back p
 ), stored AS (
     INSERT INTO djtasks_taskresult AS r
         (id, custom_id, task, state, queue, rank, payload, payload_id, options,
