@@ -93,6 +93,13 @@ def test_a_model_instance_is_shown_by_its_label_and_key() -> None:
     assert json_text.readable(f"[{stored % 'default'}]") == "[shop.order(7)]"
 
 
+@given(texts)
+def test_json_for_editing_hides_nothing_and_is_what_it_was(text: str) -> None:
+    shown = json_text.editable([text])
+    assert visible(shown) == shown
+    assert json.loads(shown) == [text]
+
+
 @pytest.mark.parametrize(
     "text", ["no JSON", "[" * 100_000, '{"a":' * 100_000, '"' + "x" * 300_000 + '"', ""]
 )

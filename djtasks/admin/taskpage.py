@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -93,7 +92,7 @@ def initial_copy(view: TaskView) -> dict[str, Any] | None:
     if not isinstance(call, list) or len(call) != 2:
         return None
     try:
-        args, kwargs = (json.dumps(part, indent=2, ensure_ascii=False) for part in call)
+        args, kwargs = (json_text.editable(part) for part in call)
     except RecursionError:
         return None
     return {"args": args, "kwargs": kwargs, "queue": record.queue, "priority": record.priority}

@@ -26,6 +26,7 @@ from djtasks.browser.find import Filter, SearchError, find
 from djtasks.browser.queues import names
 from djtasks.browser.task import TaskView, task
 from djtasks.ids import to_uuid
+from djtasks.look.text import visible
 from djtasks.models import TaskRecord
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class TaskRecordAdmin(BrowserAdmin[TaskRecord]):
             {
                 "title": _("Run a copy"),
                 "parent_url": self.url("taskrecord_changelist"),
-                "what": view.record.task,
+                "what": visible(view.record.task),
                 "explanation": _(
                     "The same task is called once more, under a new id and in no workflow."
                 )

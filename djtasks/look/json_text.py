@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from djtasks.codec.types import TAG
+from djtasks.look.text import HIDDEN
 
-__all__ = ["call_line", "loaded", "readable"]
+__all__ = ["call_line", "editable", "loaded", "pretty", "readable"]
 
 PARSED: Final = 200_000
 """Characters above which JSON is shown as it is stored: making it pretty would take too long."""
@@ -38,6 +40,18 @@ def loaded(text: str, default: Any = None) -> Any:
 def pretty(value: Any) -> str:
     """A value of JSON, indented."""
     return "".join(_pretty(value, "", 0))
+
+
+def editable(value: Any) -> str:
+    """A value as indented JSON, with what would act unseen written as escapes of JSON.
+
+    Raises :class:`RecursionError` for what is nested too deeply.
+    """
+    return HIDDEN.sub(_escaped, json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match[0])[1:-1]
 
 
 def call_line(args: Any, kwargs: Any) -> str:

@@ -23,7 +23,7 @@ OPEN_CHARACTERS: Final = 4_000
 
 # Controls but tab and newline, soft hyphen, marks of direction, invisible operators, lone
 # surrogates, tags. Joiners (U+200C, U+200D) stay: scripts and emoji need them.
-_HIDDEN: Final = re.compile(
+HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e"
     "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -31,7 +31,7 @@ _HIDDEN: Final = re.compile(
 
 def visible(text: str) -> str:
     """The text with every character that would act unseen written as its escape."""
-    return _HIDDEN.sub(_escape, text)
+    return HIDDEN.sub(_escape, text)
 
 
 def _escape(match: re.Match[str]) -> str:
