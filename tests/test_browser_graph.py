@@ -148,10 +148,30 @@ shapes = st.builds(
 def forward(items: Sequence[Item]) -> list[Item]:
     """The same without circles: what is given is larger than what is taken."""
     return [
-        replace(item, gives=tuple(point for point in item.gives if point > least))
+        replace(item, gives=tuple(p for p in item.gives if isinstance(p, int) and p > least))
         for item in items
-        for least in [-1 if item.takes is None else item.takes]
+        for least in [item.takes if isinstance(item.takes, int) else -1]
     ]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(shapes, max_size=60), st.integers(1, 30))
+def test_every_drawing_is_small_and_has_every_task_once(items: list[Item], most: int) -> None:
+    drawing = fold(items, most=most)
+    assert len(drawing.folds) <= most
+    assert len(drawing.edges) <= EDGES
+    drawn = Counter(id(item) for one in drawing.folds for item in one.items)
+    assert not [place for place, count in drawn.items() if count > 1]
+    drawn_sizes = sum(one.size for one in drawing.folds)
+    assert drawn_sizes + drawing.omitted == sum(item.count for item in items)
+    assert all(len({item.task for item in one.items}) == 1 for one in drawing.folds)
+    columns = [one.column for one in drawing.folds]
+    assert columns == sorted(columns)
+    assert len(set(drawing.edges)) == len(drawing.edges)
+    for source, target in drawing.edges:
+        assert columns[source] < columns[target]
+        given_to = {point for item in drawing.folds[source].items for point in item.gives}
+        assert given_to & {item.takes for item in drawing.folds[target].items}
 
 
 @settings(max_examples=200, deadline=None)

@@ -131,7 +131,11 @@ def _items(root_id: UUID, current: UUID | None, using: str | None) -> tuple[list
         rows = cursor.fetchall()
     # What has ended between the two statements may have been deleted by now.
     total, is_partial = rows[0][-2:] if rows else (0, False)
-    return [item for row in rows for item in _counted(*row[:-2], current)], total, is_partial
+    return (
+        [item for row in rows for item in _counted(*row[:-2], current=current)],
+        total,
+        is_partial,
+    )
 
 
 def _graph(items: Sequence[Item], root_id: UUID, total: int, is_partial: bool) -> Graph:
@@ -214,6 +218,7 @@ def _counted(
     ids: list[str],
     runtimes: list[str],
     is_current: bool,
+    *,
     current: UUID | None,
 ) -> list[Item]:
     """A row of ``workflow_folded.sql``, few tasks one by one. Callers are points as kinds."""

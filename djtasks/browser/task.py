@@ -125,12 +125,12 @@ def _whole(record: Record, payload: str | None, options: Any) -> Record:
         return replace(record, payload=payload)
     if not isinstance(options, dict):
         return record
-    shown = {
-        name: value
-        for name in ("argsrepr", "kwargsrepr")
-        if isinstance(value := options.get(name), str)
-    }
-    return replace(record, **shown)
+    args, kwargs = (options.get(name) for name in ("argsrepr", "kwargsrepr"))
+    return replace(
+        record,
+        argsrepr=args if isinstance(args, str) else record.argsrepr,
+        kwargsrepr=kwargs if isinstance(kwargs, str) else record.kwargsrepr,
+    )
 
 
 def _without_headers(options: Any) -> Any:
