@@ -329,6 +329,7 @@ def test_what_workers_say_they_run_is_found_in_a_long_queue(
 ) -> None:
     monkeypatch.setattr(sources, "SCAN", 20)
     monkeypatch.setattr(sources, "FEW", 5)
+    monkeypatch.setattr(sources, "HEAD", 5)
     head = queued(worker_id=7)
     for _ in range(30):
         queued()

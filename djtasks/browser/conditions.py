@@ -10,7 +10,7 @@ from uuid import UUID
 
 from djtasks.browser.filter import Filter
 from djtasks.browser.places import Ids, beginning, microseconds
-from djtasks.browser.terms import pattern
+from djtasks.browser.terms import needles, pattern
 from djtasks.ids import to_uuid
 from djtasks.models import MessageState
 
@@ -148,6 +148,7 @@ class Conditions:
             "worker": None if wanted.worker is None else wanted.worker.lower(),
             "retried": wanted.retried,
             "texts": [f"%{_escaped(part.lower())}%" for part in wanted.text] or None,
+            "needles": [f"%{_escaped(part)}%" for term in wanted.terms for part in needles(term)],
             "patterns": [pattern(term) for term in wanted.terms] or None,
             "since": self.since,
             "until": self.until,

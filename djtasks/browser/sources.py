@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FEW", "SCAN", "Found", "Search"]
 
-SCAN: Final = 20_000
+SCAN: Final = 10_000
 """Rows of each table that one page looks at, at most, where no index knows what matches."""
 
-FEW: Final = 2_000
+FEW: Final = 1_000
 """Messages of a kind that are read whole, so that the few are found among many others."""
+
+HEAD: Final = 500
+"""Messages at the head of each queue that are looked at for those that run."""
 
 ALL_GROUPS: Final = 500
 """Groups of task and exception that are looked at for those that match."""
@@ -116,7 +119,7 @@ class Search:
                 yield self._among(rows)
                 continue
             if list(states) == ["RUNNING"]:
-                parameters = {"ids": self._said_running(), "few": FEW, "scan": SCAN}
+                parameters = {"ids": self._said_running(), "head": HEAD, "scan": SCAN}
                 yield self._among(self._ask(RUNNING, {**parameters, "states": states}))
                 continue
             dense += states

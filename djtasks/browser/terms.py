@@ -14,11 +14,17 @@ from djtasks.browser.record import loaded
 from djtasks.browser.sql import load
 from djtasks.codec.types import TAG
 
-__all__ = ["has_terms", "pattern", "payloads"]
+__all__ = ["has_terms", "needles", "pattern", "payloads"]
 
 PAYLOADS = load("payloads")
 
-_TAGGED: Final = rf'(\{{"{re.escape(TAG)}": ?"[^"]*", ?"v": ?)?'
+_TAGGED: Final = rf'(?:\{{"{re.escape(TAG)}": ?"[^"]*", ?"v": ?)?'
+
+
+def needles(term: Term) -> list[str]:
+    """Texts that every payload with this argument has in it."""
+    keys = [] if isinstance(term.key, int) else [_json(term.key)]
+    return [*keys, _json(term.value)[1:-1]]
 
 
 def pattern(term: Term) -> str:
@@ -26,11 +32,11 @@ def pattern(term: Term) -> str:
 
     It also finds some without it: where it is in a deeper place.
     """
-    text = re.escape(json.dumps(term.value, ensure_ascii=False))
-    value = f"({text}|{text[1:-1]})"
+    text = re.escape(_json(term.value))
+    value = f"(?:{text}|{text[1:-1]})"
     if isinstance(term.key, int):
         return rf"[\[,] ?{_TAGGED}{value}[,}}\]]"
-    return rf"{re.escape(json.dumps(term.key, ensure_ascii=False))}[:,] ?{_TAGGED}{value}[,}}\]]"
+    return rf"{re.escape(_json(term.key))}[:,] ?{_TAGGED}{value}[,}}\]]"
 
 
 def payloads(ids: Iterable[UUID], *, using: str | None = None) -> dict[UUID, str]:
@@ -63,4 +69,8 @@ def _is(stored: Any, value: str) -> bool:
         stored = stored.get("v")
     if isinstance(stored, str):
         return stored == value
-    return json.dumps(stored, ensure_ascii=False, separators=(",", ":")) == value
+    return _json(stored) == value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -21,7 +21,7 @@ FROM (
         SELECT * FROM djtasks_message
         WHERE state = 0 AND queue = ready.queue
         ORDER BY rank, seq
-        LIMIT %(few)s
+        LIMIT %(head)s
     ) AS h
     WHERE ready.queue IS NOT NULL
 ) AS m

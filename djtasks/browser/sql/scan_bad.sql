@@ -3,7 +3,7 @@
 -- Plan: Limit > Subquery Scan > Limit > WindowAgg > Incremental Sort > Index Scan using
 -- djtasks_taskresult_bad; it ends with the last row that is wanted.
 SELECT (extract(epoch FROM s.date_done) * 1000000)::bigint, s.id, s.seen,
-       s.matches AND NOT EXISTS (SELECT FROM djtasks_message m WHERE m.id = s.id)
+       s.matches AND (SELECT m.id FROM djtasks_message m WHERE m.id = s.id) IS NULL
 FROM (
     SELECT r.id, r.date_done,
            row_number() OVER (ORDER BY r.date_done {order}, r.id {order}) AS seen,

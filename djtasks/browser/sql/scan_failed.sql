@@ -1,7 +1,7 @@
 -- Failures by their end in each group of task and exception, as scan_results.sql.
 -- Plan: Append of two Nested Loops over the groups, Index Scans using djtasks_taskresult_failed.
 SELECT (extract(epoch FROM s.date_done) * 1000000)::bigint, s.id, s.seen,
-       s.matches AND NOT EXISTS (SELECT FROM djtasks_message m WHERE m.id = s.id), g.place
+       s.matches AND (SELECT m.id FROM djtasks_message m WHERE m.id = s.id) IS NULL, g.place
 FROM unnest(%(tasks)s::text[], %(exceptions)s::text[]) WITH ORDINALITY
     AS g (task, exception, place)
 CROSS JOIN LATERAL (
@@ -26,7 +26,7 @@ CROSS JOIN LATERAL (
 ) AS s
 UNION ALL
 SELECT (extract(epoch FROM s.date_done) * 1000000)::bigint, s.id, s.seen,
-       s.matches AND NOT EXISTS (SELECT FROM djtasks_message m WHERE m.id = s.id), -g.place
+       s.matches AND (SELECT m.id FROM djtasks_message m WHERE m.id = s.id) IS NULL, -g.place
 FROM unnest(%(bare)s::text[]) WITH ORDINALITY AS g (task, place)
 CROSS JOIN LATERAL (
     SELECT t.id, t.date_done, t.seen, t.matches

@@ -1,9 +1,11 @@
 -- Results by their end, from a place on: those that match among the first `scan` rows. The last row
 -- that was looked at is told too (seen = scan), so that a search can go on behind it.
+-- A result beside a message is of an earlier run. It is asked for by a subquery of one value, for
+-- NOT EXISTS would read all messages into a hash.
 -- Plan: Limit > Subquery Scan > Limit > WindowAgg > Incremental Sort > Index Scan using
 -- djtasks_taskresult_done; it ends with the last row that is wanted.
 SELECT (extract(epoch FROM s.date_done) * 1000000)::bigint, s.id, s.seen,
-       s.matches AND NOT EXISTS (SELECT FROM djtasks_message m WHERE m.id = s.id)
+       s.matches AND (SELECT m.id FROM djtasks_message m WHERE m.id = s.id) IS NULL
 FROM (
     SELECT r.id, r.date_done,
            row_number() OVER (ORDER BY r.date_done {order}, r.id {order}) AS seen,
