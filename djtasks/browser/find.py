@@ -47,7 +47,7 @@ def find(
     start = None if cursor is None else of_cursor(cursor)
     now = datetime.now(UTC)
     conditions = Conditions.of(filter, now)
-    with reading(using) as database:
+    with reading(using, few=True) as database:
         search = Search(database, conditions, Ids.known(), start, back, size + 1)
         found = list(search.run())
     ends = [one.end for one in found if one.end is not None]

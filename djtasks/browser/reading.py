@@ -22,13 +22,22 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_mergejoin',
        set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"""
 
 
+NO_BITMAPS = "SELECT set_config('enable_bitmapscan', 'off', true)"
+
+
 @contextmanager
-def reading(using: str | None = None) -> Iterator[CursorWrapper]:
-    """A cursor for reading. What it sets for the planner is undone at the end of the block."""
+def reading(using: str | None = None, *, few: bool = False) -> Iterator[CursorWrapper]:
+    """A cursor for reading. What it sets for the planner is undone at the end of the block.
+
+    With ``few`` indexes are only read row by row: of a bitmap all is read, however few rows a LIMIT
+    lets through. (Conditions joined by OR on different indexes need bitmaps.)
+    """
     alias = using or conf.DATABASE
     with transaction.atomic(alias):
         with connections[alias].cursor() as cursor:
             cursor.execute(PLANNER)
+            if few:
+                cursor.execute(NO_BITMAPS)
             yield cursor
         # Nothing was written: this takes the settings back, in a transaction of the caller's too.
         transaction.set_rollback(True, using=alias)

@@ -26,6 +26,9 @@ SCAN: Final = 10_000
 FEW: Final = 1_000
 """Messages of a kind that are read whole, so that the few are found among many others."""
 
+OF_A_ROOT: Final = 50_000
+"""Tasks of one workflow in each table that are looked at."""
+
 HEAD: Final = 500
 """Messages at the head of each queue that are looked at for those that run."""
 
@@ -208,19 +211,15 @@ class Search:
     # --- both -------------------------------------------------------------------------------
 
     def _of_root(self, root: UUID) -> Iterator[Found]:
-        rows = self._ask(
-            OF_ROOT,
-            {
-                "root": root,
-                "scan": SCAN,
-                "states": self.conditions.all_states,
-            },
-        )
-        yield self._among(row for row in rows if row[2])
-        ended = self._among((row for row in rows if not row[2]), Place)
-        ended.cut = len(rows) >= SCAN
-        ended.searched = len(rows)
-        yield ended
+        parameters = {"root": root, "scan": OF_A_ROOT, "states": self.conditions.all_states}
+        rows = self._ask(OF_ROOT, parameters)
+        queued = [row for row in rows if row[2]]
+        ended = [row for row in rows if not row[2]]
+        for some, place in ((queued, self._of_message), (ended, Place)):
+            found = self._among(some, place)
+            found.cut = len(some) >= OF_A_ROOT
+            found.searched = len(some)
+            yield found
 
     def _by_id(self, low: UUID, high: UUID) -> Iterator[Found]:
         parameters = {
