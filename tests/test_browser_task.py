@@ -193,7 +193,18 @@ def test_a_failure_has_all_that_was_said_and_its_traceback() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["", "nonsense", "[1, 2", "[]", "3", '{"headers": 3}', "9" * 5_000, "[" * 100_000, '"\\ud800"'],
+    [
+        "",
+        "nonsense",
+        "[1, 2",
+        "[]",
+        "3",
+        '{"headers": 3}',
+        "9" * 5_000,
+        "[" * 100_000,
+        '"\\ud800"',
+        '[["\\ud800"], {"a": NaN}]',
+    ],
 )
 def test_rows_that_somebody_broke_are_shown_as_they_are(broken: str) -> None:
     columns = {"payload": broken, "options": broken, "result": broken}

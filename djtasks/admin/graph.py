@@ -46,7 +46,7 @@ def _box(page: BrowserAdmin[TaskRecord], node: GraphNode) -> Box:
         href = page.url("taskrecord_change", node.id)
         note = times.duration(node.runtime) or word
     else:
-        name = _("%(n)s \u00d7 %(task)s") % {"n": _number(node.size), "task": name}
+        name = f"{_number(node.size)} \u00d7 {name}"
         href = page.url("taskrecord_changelist") + q.link(node.query)
         note = _done(node.counts)
     title = f"{visible(node.task)}\n{_counted(node.counts) or states.look(node.state).word}"
@@ -65,15 +65,19 @@ def _box(page: BrowserAdmin[TaskRecord], node: GraphNode) -> Box:
 
 def _done(counts: Mapping[str, int]) -> str:
     """How many of a group succeeded, and how many failed if any did."""
-    said = _("%s done") % _number(counts.get("SUCCESS", 0))
-    if failed := counts.get("FAILURE", 0):
-        return f"{said}, {_('%s failed') % _number(failed)}"
+    succeeded, failed = counts.get("SUCCESS", 0), counts.get("FAILURE", 0)
+    said = ngettext("%s done", "%s done", succeeded) % _number(succeeded)
+    if failed:
+        said = f"{said}, {ngettext('%s failed', '%s failed', failed) % _number(failed)}"
     return said
 
 
 def _summary(found: Graph) -> str:
     total = sum(found.counts.values())
-    said = ngettext("%s task", "%s tasks", total) % _number(total)
+    if found.is_partial:
+        said = _("more than %s tasks, of which so many were looked at") % _number(total)
+    else:
+        said = ngettext("%s task", "%s tasks", total) % _number(total)
     said = f"{said}: {_counted(found.counts)}"
     if found.omitted:
         omitted = ngettext("%s is not drawn", "%s are not drawn", found.omitted)

@@ -21,7 +21,7 @@ WORKFLOW_FOLDED = load("workflow_folded")
 WHOLE: Final = 2_000
 """Tasks of a workflow that are read one by one; more of them are counted by the database."""
 
-SCAN: Final = 20_000
+SCAN: Final = 10_000
 """Rows of each table that are looked at, of one workflow."""
 
 MOST_KINDS: Final = 2_000
