@@ -19,7 +19,7 @@ from benchmarks.measure import Measure, Plan, load
 from benchmarks.table import heading, markdown, table
 
 OUT = Path(__file__).resolve().parent / "out" / "latest.json"
-KEYS = "abcdefghijkl"
+KEYS = "abcdefghijklm"
 FULL = Plan(rounds=5)
 QUICK = Plan(rounds=2, scale=0.2)
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--only", type=_keys, default=KEYS, metavar="A,C", help="only these measures, of a to l")
+    add("--only", type=_keys, default=KEYS, metavar="A,C", help="only these measures, of a to m")
     add("--rounds", type=_positive, metavar="N", help=f"rounds of each, {FULL.rounds} by default")
     add("--scale", type=_factor, metavar="F", help="a factor on all counts and durations")
     add(
@@ -118,9 +118,9 @@ def _run(plan: Plan, keys: str, path: Path) -> dict[str, Any]:
 
 
 def _measures() -> list[Measure]:
-    from benchmarks import canvas, draining, enqueueing, footprint, latency
+    from benchmarks import browser, canvas, draining, enqueueing, footprint, latency
 
-    modules = (enqueueing, draining, latency, footprint, canvas)
+    modules = (enqueueing, draining, latency, footprint, canvas, browser)
     return sorted(
         (measure for module in modules for measure in module.MEASURES),
         key=lambda measure: measure.key,

@@ -16,7 +16,7 @@ from benchmarks.measure import Figure, Plan, Report, Target, alternate, percenti
 from benchmarks.table import number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-KEYS = "abcdefghijkl"
+KEYS = "abcdefghijklm"
 # A difference of two medians, and the memory that ten calls take on top of what is there.
 MAY_BE_NOTHING = ("p50 over bare INSERT", "caller's peak")
 
@@ -67,7 +67,7 @@ def test_a_tiny_run_of_all_measures(tmp_path: Path, db: None) -> None:
 
     targets = [t for measure in written["measures"].values() for t in measure["targets"]]
     verdicts = [line for line in done.stdout.splitlines() if "target:" in line]
-    assert len(verdicts) == len(targets) == 16
+    assert len(verdicts) == len(targets) == 28
     for line, target in zip(verdicts, targets, strict=True):
         assert line.endswith("ok" if target["met"] else "MISSED")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +21,9 @@ __all__ = ["Activity", "Point", "QueueActivity", "Range", "TaskActivity", "activ
 
 ACTIVITY = load("activity")
 DEPTHS = load("depths")
+
+TASKS: Final = 25
+"""Tasks that are told apart: those that ended most often."""
 
 
 class Range(Enum):
@@ -117,7 +120,8 @@ class QueueActivity:
 class Activity:
     """Points from the oldest to now, without gaps, and what ended by task and by queue.
 
-    Tasks come with those that ended most often first, queues by name.
+    Tasks come with those that ended most often first, queues by name. If there are more than
+    :data:`TASKS`, the run times of the points are of those alone; all are counted.
     """
 
     range: Range
@@ -146,6 +150,7 @@ def activity(
         "until": times[-1] + range.span,
         "queue": queue,
         "task": task,
+        "tasks": TASKS,
     }
     depths: dict[int, tuple[int, float]] = {}
     with reading(using) as cursor:
@@ -161,7 +166,8 @@ def activity(
     for at, its_queue, its_task, *numbers, told in rows:
         runtimes = json.loads(told)
         by_time[at].add(None, runtimes, *numbers)
-        by_task[its_task].add(places[at], runtimes, *numbers)
+        if its_task is not None:
+            by_task[its_task].add(places[at], runtimes, *numbers)
         by_queue[its_queue].add(places[at], {}, *numbers)
     return Activity(
         range=range,
