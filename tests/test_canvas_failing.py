@@ -253,6 +253,15 @@ def test_errbacks_of_a_body_reach_the_header_where_the_setting_says_so(settings:
     assert sorted(notes()) == sorted([f"errback {failed.id}", f"errback {result.id}"])
 
 
+def test_an_errback_may_be_a_coroutine() -> None:
+    failed = boom().on_error(canvas.async_errback.s()).delay()
+    body = chord([boom()], canvas.note.s().on_error(canvas.async_errback.s())).delay()
+    told = [f"async {failed.id} ValueError: ", f"async {body.id} ChordError: Dependency "]
+    eventually(lambda: len(notes()) == 2, "the errbacks")
+    for one in told:
+        assert any(note.startswith(one) for note in notes())
+
+
 def test_an_errback_that_raises_is_logged_and_the_others_are_called(
     worker: WorkerProcess,
 ) -> None:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from djtasks import states
 from djtasks.exceptions import InvalidTaskError
+from djtasks.execution.coroutines import run_coroutine
 from djtasks.execution.retry import RetryPlan, autoretry_arguments
 from djtasks.queue.enqueue import collecting
 from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from djtasks.exceptions import Retry
     from djtasks.execution.einfo import ExceptionInfo
@@ -109,23 +110,33 @@ def follow(request: Context, links: Sequence[Any], retval: Any) -> list[Row]:
     return messages
 
 
-def errbacks(request: Context, error: BaseException, einfo: ExceptionInfo) -> list[Row]:
+def errbacks(
+    request: Context,
+    error: BaseException,
+    einfo: ExceptionInfo,
+    run: Callable[[Coroutine[Any, Any, Any]], Any] = run_coroutine,
+) -> list[Row]:
     """Call or enqueue the errbacks of a task that failed.
 
     One that takes more than one argument is called here with the request, the exception and the
-    traceback; any other is enqueued with the id of the failed task. What one raises is logged.
+    traceback, a coroutine by ``run``; any other is enqueued with the id of the failed task. What
+    one raises is logged.
     """
     from djtasks.canvas.signature import signature
     from djtasks.registry import registry
 
     messages: list[Row] = []
+    if not request.errbacks:
+        return messages
     with collecting(messages.extend):
-        for link in request.errbacks or ():
+        for link in request.errbacks:
             errback = signature(link)
             task = registry.get(errback.task)
             try:
                 if task is not None and not task.bind and _takes_several(task):
-                    errback.clone((request, error, einfo.traceback))()
+                    called = errback.clone((request, error, einfo.traceback))()
+                    if task.is_async:
+                        run(called)
                 else:
                     errback.apply_async(
                         (request.id,), parent_id=request.id, root_id=request.root_id

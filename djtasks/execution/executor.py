@@ -193,7 +193,7 @@ class Executor:
         limit = request.soft_time_limit or self.soft_time_limit
         try:
             if self.is_async:
-                return self.place.coroutine(self._await(args, kwargs, limit))
+                return self._coroutine(self.run(*args, **kwargs), limit)
             if limit is None or self.place.eager or not can_interrupt():
                 return self.run(*args, **kwargs)
             with soft_limit(limit):
@@ -205,9 +205,12 @@ class Executor:
                 calls.autoretry(task, request, error)
             raise
 
-    async def _await(self, args: list[Any], kwargs: dict[str, Any], limit: float | None) -> Any:
+    def _coroutine(self, body: Coroutine[Any, Any, Any], limit: float | None = None) -> Any:
+        return self.place.coroutine(self._await(body, limit))
+
+    async def _await(self, body: Coroutine[Any, Any, Any], limit: float | None) -> Any:
         try:
-            return await within(self.run(*args, **kwargs), limit)
+            return await within(body, limit)
         finally:
             if not self.place.eager and not self.place.shares_transaction:
                 await after_coroutine(self.task.name)
@@ -244,7 +247,7 @@ class Executor:
         task = self.task
         einfo = ExceptionInfo(error)
         stored = self.store_errors or not (self.ignore_result or request.ignore_result)
-        messages = calls.errbacks(request, error, einfo) if request.errbacks else None
+        messages = calls.errbacks(request, error, einfo, self._coroutine)
         outcome = Outcome(
             Disposal.END,
             states.FAILURE,
@@ -385,13 +388,5 @@ class Executor:
 
     def _after_return(self, state: str, retval: Any, request: Context) -> None:
         if "after_return" in self.overrides:
-            report.guard(
-                self.task,
-                "after_return",
-                state,
-                retval,
-                request.id,
-                request.args,
-                request.kwargs,
-                None,
-            )
+            given = (request.id, request.args, request.kwargs, None)
+            report.guard(self.task, "after_return", state, retval, *given)
