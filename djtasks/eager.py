@@ -249,6 +249,12 @@ def _request(
 ) -> Context:
     frame = current_frame()
     parent = None if frame is None else frame.request
+    if parent is not None and parent.id == task_id:
+        # What takes the place of the running task is not its own child.
+        parent_id, root_id = parent.parent_id, parent.root_id
+    else:
+        parent_id = None if parent is None else parent.id
+        root_id = None if parent is None else parent.root_id
     hard = options.get("time_limit", task.time_limit)
     soft = options.get("soft_time_limit", task.soft_time_limit)
     headers = options.get("headers")
@@ -259,8 +265,8 @@ def _request(
         called_directly=False,
         is_eager=True,
         hostname=HOSTNAME,
-        parent_id=options.get("parent_id", None if parent is None else parent.id),
-        root_id=options.get("root_id", (parent and parent.root_id) or task_id),
+        parent_id=options.get("parent_id", parent_id),
+        root_id=options.get("root_id", root_id or task_id),
         callbacks=as_list(options.get("link")) or None,
         errbacks=as_list(options.get("link_error")) or None,
         headers=None if headers is None else dict(headers),

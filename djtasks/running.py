@@ -160,6 +160,16 @@ class Running(Options):
 
         Raises :class:`ImproperlyConfigured` for an empty chain and for a part of a chord.
         """
+        from djtasks.canvas.replace import replacing
+
+        return self.on_replace(replacing(self.request, sig))
+
+    def on_replace(self, sig: Signature[Any]) -> Any:
+        """Called by :meth:`replace` with what takes the task's place: a copy, with its links.
+
+        This is what does it, so a task of your own class that overrides it ends with
+        ``return super().on_replace(sig)``.
+        """
         from djtasks.canvas.replace import replace
 
         return replace(self.request, sig)
@@ -167,13 +177,16 @@ class Running(Options):
     def add_to_chord(self, sig: Signature[Any], lazy: bool = False) -> AsyncResult[Any]:
         """Add a member to the chord whose header the running task is in; its result comes last.
 
-        With ``lazy`` it takes the place of the running task instead, as :meth:`replace`. Raises
-        :class:`ValueError` outside of a chord's header.
+        Raises :class:`ValueError` outside of a chord's header, and :class:`NotImplementedError`
+        for ``lazy``.
         """
-        from djtasks.canvas.replace import add_to_chord, replace
+        from djtasks.canvas.replace import add_to_chord
 
         if lazy:
-            replace(self.request, sig)
+            raise NotImplementedError(
+                "add_to_chord(lazy=True) would let the chord wait for a message that is not there. "
+                "Add the signature when it shall be sent, or with a countdown."
+            )
         return cast("AsyncResult[Any]", add_to_chord(self.request, sig))
 
     def _as_task(self) -> Task[..., Any]:

@@ -38,8 +38,9 @@ def becoming(sig: Signature[Any]) -> Signature[Any]:
         (chord([tasks.double.s(1), tasks.double.s(2)], tasks.total.s()), 6),
         (chain(tasks.double.s(4), group(tasks.double.s(), tasks.double.s())), [16, 16]),
         (tasks.become.s(what=tasks.double.s(5)), 10),
+        (group(), []),
     ],
-    ids=["task", "chain", "group", "chord", "chain to group", "replaced again"],
+    ids=["task", "chain", "group", "chord", "chain to group", "replaced again", "empty group"],
 )
 def test_what_takes_a_tasks_place_gives_its_result(sig: Signature[Any], value: Any) -> None:
     assert value_of(becoming(sig)) == value
@@ -100,12 +101,41 @@ def test_the_root_stays_and_ids_are_kept() -> None:
     assert str(result.parent.id) in map(str, TaskResult.objects.values_list("id", flat=True))
 
 
-@pytest.mark.parametrize("empty", [chain(), group()], ids=["chain", "group"])
-def test_nothing_cannot_take_a_tasks_place(empty: Signature[Any]) -> None:
-    result = becoming(empty).apply_async()
+def test_an_empty_chain_cannot_take_a_tasks_place() -> None:
+    result = becoming(chain()).apply_async()
     run_tasks()
     with pytest.raises(ImproperlyConfigured, match="empty"):
         result.get(timeout=1)
+
+
+def test_a_chord_without_body_cannot_take_a_tasks_place() -> None:
+    result = becoming(chord([tasks.double.s(1)])).apply_async()
+    run_tasks()
+    with pytest.raises(TypeError, match="no body"):
+        result.get(timeout=1)
+
+
+@pytest.mark.parametrize(
+    "sig",
+    [
+        chain(tasks.nesting.s(), tasks.nesting.s(), tasks.nesting.s()),
+        chord([tasks.nesting.s(), tasks.nesting.s()], tasks.nesting.s()),
+    ],
+    ids=["chain", "chord"],
+)
+def test_every_task_that_replaces_one_knows_how_often_it_happened(sig: Signature[Any]) -> None:
+    chain(tasks.nesting.s(), becoming(becoming(sig)), tasks.nesting.s()).apply_async()
+    ran = [run.result for run in run_tasks() if run.name == tasks.nesting.name]
+    assert ran == [0, 2, 2, 2, 0]
+
+
+def test_a_task_class_is_asked_what_replaces_it() -> None:
+    result = tasks.become_and_note.s(what=tasks.double.s(4)).apply_async()
+    run_tasks()
+    assert result.get(timeout=1) == 8
+    assert Note.objects.get().text == f"replaced by {tasks.double.name}"
+    assert tasks.become_and_note.s(what=tasks.double.s(4)).apply().get() == 8
+    assert Note.objects.count() == 2
 
 
 # --- adding to a chord -----------------------------------------------------------------------
@@ -116,8 +146,12 @@ def test_members_that_are_added_come_last() -> None:
     assert value_of(chord(header, tasks.total.s())) == 10 + 2 + 20 + 22
 
 
-def test_a_lazy_member_takes_the_place_of_the_one_that_adds_it() -> None:
-    assert value_of(chord([tasks.widen.s(10, lazy=True), tasks.double.s(1)], tasks.total.s())) == 22
+def test_a_member_cannot_be_added_without_being_sent() -> None:
+    result = chord([tasks.widen.s(10, lazy=True), tasks.double.s(1)], tasks.total.s()).delay()
+    run_tasks()
+    with pytest.raises(ChordError, match="NotImplementedError"):
+        result.get(timeout=1)
+    assert (Message.objects.count(), Join.objects.count()) == (0, 0)
 
 
 def test_outside_of_a_chord_nothing_can_be_added() -> None:

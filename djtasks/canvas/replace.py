@@ -27,17 +27,15 @@ WIDEN_JOIN = load("widen_join")
 def replace(request: Context, sig: Signature[Any]) -> Any:
     """Let ``sig`` take the running task's place: its id, its links and what waits for it.
 
-    Raises :class:`Replaced`, which ends the run; in a task that runs eagerly, it runs ``sig`` and
-    returns its value. Raises :class:`ImproperlyConfigured` for what cannot take a place.
+    ``sig`` is what :func:`replacing` has made. Raises :class:`Replaced`, which ends the run; in a
+    task that runs eagerly, it runs ``sig`` and returns its value. Raises
+    :class:`ImproperlyConfigured` for what has no task at its end.
     """
-    sig = replacing(sig)
-    for callback in as_list(request.callbacks):
-        sig.link(signature(callback))
-    for errback in as_list(request.errbacks):
-        sig.link_error(signature(errback))
     delivery = request.delivery
     if request.is_eager or delivery is None:
-        return sig.apply().get()
+        place = {name: getattr(request, name) for name in ("root_id", "parent_id")}
+        result: Any = sig.apply(task_id=request.id, **place)
+        return result.get(disable_sync_subtasks=False)
     sink = None
     if delivery.feeds is not None:
         sink = Sink(UUID(bytes=delivery.feeds), many=False, position=delivery.position)
@@ -54,23 +52,44 @@ def replace(request: Context, sig: Signature[Any]) -> Any:
         sink=sink,
     )
     rows = list(planned.rows())
+    messages = [row for row in rows if isinstance(row, NewMessage)]
+    for message in messages:
+        message.options = {**(message.options or {}), "replaced_task_nesting": nesting}
     own = UUID(bytes=delivery.id)
-    for row in rows:
-        if isinstance(row, NewMessage) and row.id == own:
-            row.options = {**(row.options or {}), "replaced_task_nesting": nesting}
-            raise _replaced(request, row, [other for other in rows if other is not row])
+    for message in messages:
+        if message.id == own:
+            request.update(replacement=(message, [row for row in rows if row is not message]))
+            raise Replaced("Replaced by new task")
     raise ImproperlyConfigured("Cannot replace a task with what has no task at its end.")
 
 
-def replacing(sig: Any) -> Signature[Any]:
-    """A copy of a signature that may stand in the place of one task."""
+def replacing(request: Context, sig: Any) -> Signature[Any]:
+    """A copy of a signature that may stand in the place of the running task, with its links.
+
+    Raises :class:`ImproperlyConfigured` for what cannot take a place.
+    """
+    copy = as_one(sig)
+    if not request.is_eager:
+        # An eager run goes on to its end, and calls them itself.
+        for callback in as_list(request.callbacks):
+            copy.link(signature(callback))
+        for errback in as_list(request.errbacks):
+            copy.link_error(signature(errback))
+    return copy
+
+
+def as_one(sig: Any) -> Signature[Any]:
+    """A copy of a signature whose result is that of one task.
+
+    Raises :class:`ImproperlyConfigured` for an empty chain and for a part of a chord.
+    """
     if not isinstance(sig, Signature):
         raise TypeError(
             f"A task is replaced with a signature, such as other_task.s(), not {sig!r}."
         )
     if sig.options.get("chord") is not None:
         raise ImproperlyConfigured("A signature replacing a task must not be part of a chord")
-    if is_empty(sig):
+    if sig.subtask_type == "chain" and is_empty(sig):
         raise ImproperlyConfigured("Cannot replace with an empty chain")
     copy: Signature[Any] = sig.clone()
     if ends_in_group(copy):
@@ -91,7 +110,7 @@ def add_to_chord(request: Context, sig: Signature[Any]) -> Any:
     delivery = request.delivery
     if delivery is None or delivery.position is None or delivery.feeds is None:
         raise ValueError("Current task is not member of any chord")
-    sig = replacing(sig)
+    sig = as_one(sig)
     join = UUID(bytes=delivery.feeds)
     alias = conf.DATABASE
     # Both or nothing: a join that waits for a message which is not there would wait for ever.
@@ -111,8 +130,3 @@ def add_to_chord(request: Context, sig: Signature[Any]) -> Any:
         )
         enqueue(list(planned.rows()), mode="transaction", using=alias)
     return planned.handle
-
-
-def _replaced(request: Context, row: NewMessage, others: list[Any]) -> Replaced:
-    request.update(replacement=(row, others))
-    return Replaced("Replaced by new task")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from djtasks import Signature, Task, chain, group, shared_task
+from djtasks.joining import allow_join_result
 from tests.testapp.models import Note
 from tests.testapp.tasks import add, jot
 
@@ -175,6 +176,18 @@ def send_chord(numbers: list[int]) -> list[Any]:
     return [*header, body.id, result.id]
 
 
+CALLED: list[Any] = []
+"""What the workflow of :func:`call_and_tell` was told of its place, in an eager test."""
+
+
+@shared_task
+def call_and_tell() -> None:
+    """Run a workflow from inside a task."""
+    result = chain(whereabouts.s(), same.s()).delay()
+    with allow_join_result():
+        CALLED.append(result.get())
+
+
 @shared_task(atomic=True)
 def send_chain_and_fail() -> None:
     """Enqueue a chain in a transaction that is rolled back."""
@@ -187,6 +200,12 @@ def broken_after(number: int) -> Iterator[Signature[int]]:
     for n in range(number):
         yield add.s(n, n)
     raise LookupError(f"no more than {number}")
+
+
+@shared_task
+async def async_errback(request: Any, error: BaseException, traceback: str | None) -> None:
+    """An errback that is a coroutine: write a row."""
+    await Note.objects.acreate(text=f"async {request.id} {type(error).__name__}: {error}")
 
 
 @shared_task

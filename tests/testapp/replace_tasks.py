@@ -30,6 +30,27 @@ def countdown_by_replacing(self: Task[..., Any], number: int) -> Any:
     return self.request.replaced_task_nesting
 
 
+class Noting(Task[..., Any]):
+    """Writes down what replaces it."""
+
+    def on_replace(self, sig: Signature[Any]) -> Any:
+        """Write a row, and let it happen."""
+        Note.objects.create(text=f"replaced by {sig.task}")
+        return super().on_replace(sig)
+
+
+@shared_task(bind=True, base=Noting)
+def become_and_note(self: Noting, what: dict[str, Any]) -> Any:
+    """Let another signature take the place of this task."""
+    return self.replace(signature(what))
+
+
+@shared_task(bind=True)
+def nesting(self: Task[..., Any], *given: Any) -> int:
+    """How often something was replaced by what this is in."""
+    return self.request.replaced_task_nesting
+
+
 @shared_task(bind=True)
 def widen(self: Task[..., Any], value: int, more: int = 1, lazy: bool = False) -> int:
     """Add members to the chord that this task is in."""
