@@ -346,3 +346,16 @@ def test_a_chain_that_is_the_last_step_of_another_is_continued() -> None:
 def test_what_has_no_task_has_no_result_in_a_group() -> None:
     found = group(add.s(1), chain(chain()), chain(group()))
     assert len(found.freeze().results) == 1
+
+
+def test_a_group_of_one_leaves_its_id_and_not_its_options() -> None:
+    one = group([sig("m")], queue="q")
+    one.link(sig("l"))
+    one.options["link"] = [sig("k")]
+    frozen = one.freeze()
+    for whole in (sig("a") | one, chain(sig("a"), one)):
+        last = whole.tasks[-1]
+        assert last.id == frozen.results[0].id != frozen.id
+        assert last.options["queue"] == "q"
+        links = [link.args[0] for link in last.options["link"] if link.immutable]
+        assert links == ["l", "k"]

@@ -80,11 +80,32 @@ def test_options_of_a_call_of_a_group_are_those_of_each_member() -> None:
         assert (told["queue"], told["priority"], told["headers"]) == ("one", 4, {"x": 1})
 
 
-def test_options_of_a_call_of_a_chord_are_its_bodys() -> None:
+def test_options_of_a_call_of_a_chord_are_those_of_header_and_body() -> None:
     flow = chord([canvas.whereabouts.s(), canvas.whereabouts.s()], canvas.whereabouts.s())
-    body = flow.apply_async(queue="one", priority=4, headers={"x": 1}).get(PATIENCE)
-    assert (body["queue"], body["priority"], body["headers"]) == ("one", 4, {"x": 1})
-    assert {told["queue"] for told in body["args"][0]} == {"celery"}
+    given: dict[str, Any] = {"queue": "one", "priority": 4, "headers": {"x": 1}}
+    for result in (flow.apply_async(**given), flow.clone().set(**given).delay()):
+        body = result.get(PATIENCE)
+        for told in (body, *body["args"][0]):
+            assert {name: told[name] for name in given} == given
+
+
+def test_options_of_a_call_reach_the_header_of_a_chord_that_begins() -> None:
+    flow = group(canvas.whereabouts.s(), canvas.whereabouts.s()) | canvas.whereabouts.s()
+    longer = chain(flow, group(canvas.whereabouts.s(), canvas.whereabouts.s()))
+    for last in longer.apply_async(queue="one").get(PATIENCE):
+        [body] = last["args"]
+        assert (last["queue"], body["queue"]) == ("celery", "one")
+        assert {told["queue"] for told in body["args"][0]} == {"one"}
+    [body] = group([flow]).apply_async(queue="one").get(PATIENCE)
+    assert [body["queue"]] + [told["queue"] for told in body["args"][0]] == ["one"] * 3
+
+
+def test_what_a_chord_is_called_with_for_its_end_is_its_bodys_alone() -> None:
+    flow = chord([canvas.same.s(1), canvas.same.s(2)], canvas.total.s())
+    result = flow.apply_async(ignore_result=True, link=canvas.note.s(), task_id="the-sum")
+    eventually(lambda: notes() == ["note (3,)"], "the link")
+    assert result.id == "the-sum"
+    assert not TaskResult.objects.filter(task__in=[canvas.total.name, canvas.same.name]).exists()
 
 
 def test_options_of_a_call_of_map_and_chunks_are_those_of_their_tasks() -> None:
@@ -225,6 +246,29 @@ def test_the_handle_of_a_frozen_workflow_is_that_of_its_run() -> None:
     assert ids == [one.id for one in frozen.parent.results]
     assert ids == [one.id for one in sent.parent.results]
     assert {one["group"] for one in told["args"][0]} == {frozen.parent.id}
+
+
+@pytest.mark.parametrize("kind", [chain, group, chord])
+def test_a_root_and_a_parent_that_were_set_are_kept(kind: Any) -> None:
+    root, parent = (f"0199c0de-0000-7000-8000-00000000000{n}" for n in (1, 2))
+
+    def flow() -> Any:
+        if kind is chord:
+            return chord([canvas.whereabouts.s()], canvas.whereabouts.s())
+        return kind([canvas.whereabouts.s(), canvas.whereabouts.s()])
+
+    def first(told: Any) -> Any:
+        while isinstance(told, list) or told["args"]:
+            told = told[0] if isinstance(told, list) else told["args"][0]
+        return told
+
+    frozen = flow()
+    frozen.freeze(root_id=root, parent_id=parent)
+    for one in (frozen, flow().set(root_id=root, parent_id=parent)):
+        told = one.delay().get(PATIENCE)
+        last = told[-1] if isinstance(told, list) else told
+        assert (last["root_id"], first(told)["root_id"]) == (root, root)
+        assert first(told)["parent_id"] == parent
 
 
 def test_a_link_knows_where_it_comes_from() -> None:

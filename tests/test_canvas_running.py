@@ -62,6 +62,15 @@ def test_a_group_in_a_group_is_flat() -> None:
     assert group(tasks.add.s(1, 1), inner, tasks.add.s(4, 4)).delay().get(PATIENCE) == [2, 4, 6, 8]
 
 
+def test_a_group_of_one_chain_that_ends_in_a_group_is_that_group() -> None:
+    inner = tasks.add.s(1, 1) | group(canvas.double.s(), canvas.same.s())
+    result: Any = group([inner]).delay()
+    assert (len(result), result.get(PATIENCE)) == (2, [4, 2])
+    assert result.parent.get() == 2
+    nested: Any = group([inner, canvas.same.s(7)]).delay()
+    assert (len(nested), nested.get(PATIENCE)) == (2, [[4, 2], 7])
+
+
 def test_the_body_of_a_chord_gets_the_results_in_order() -> None:
     # The first members end last.
     header = [canvas.same.s(n).set(countdown=0.2 if n < 2 else None) for n in range(10)]

@@ -65,6 +65,30 @@ def test_a_workflow_on_commit_is_written_then() -> None:
     nothing_left()
 
 
+@pytest.mark.usefixtures("live", "worker")
+def test_a_workflow_that_is_set_on_commit_is_written_then() -> None:
+    with transaction.atomic():
+        result = flow().set(enqueue="on_commit").delay()
+        members = group(canvas.same.s(1)).set(enqueue="on_commit").delay()
+        assert counts()[0] == 0
+        flow().set(enqueue="on_commit").apply_async(enqueue="transaction")
+        assert counts()[0] == 4
+    assert (result.get(PATIENCE), members.get(PATIENCE)) == (12, [1])
+    nothing_left()
+
+
+@pytest.mark.usefixtures("live")
+def test_a_part_cannot_be_written_at_another_time_than_the_whole() -> None:
+    part = canvas.same.s(1).set(enqueue="on_commit")
+    inner = group(canvas.same.s(), canvas.same.s()).set(enqueue="on_commit")
+    for whole in (chain(part, canvas.same.s()), chain(canvas.same.s(1), inner)):
+        with pytest.raises(ValueError, match=r"enqueue='on_commit' cannot be had by a part"):
+            whole.delay()
+        assert counts() == NOTHING
+        with rolled_back():
+            whole.apply_async(enqueue="on_commit")
+
+
 @pytest.mark.usefixtures("live")
 def test_a_workflow_on_commit_is_not_written_after_a_rollback() -> None:
     with rolled_back():

@@ -113,7 +113,8 @@ class chain(Composite):
 
         found = folded(self.tasks)
         steps = found if isinstance(found, list) else [found]
-        root_id = self.options.get("root_id") or root_id
+        root_id = self._placed("root_id", root_id)
+        parent_id = self._placed("parent_id", parent_id)
         result: Any = None
         for index, step in enumerate(steps):
             before = result

@@ -14,6 +14,8 @@ from djtasks.canvas.composite import (
     shortened,
 )
 from djtasks.canvas.group import gathered, group, stamp_each
+from djtasks.canvas.lazy import is_taken
+from djtasks.canvas.parts import body_of
 from djtasks.canvas.signature import Signature
 from djtasks.conf import conf
 
@@ -31,7 +33,8 @@ class chord(Composite):
     is one too. The header is what a :class:`group` is made of. The result is that of the body,
     whose ``parent`` is the :class:`GroupResult` of the header. The body runs once, after every
     task of the header has succeeded; if the header is empty it gets an empty list. Options are
-    those of the body, but ``countdown`` and ``eta`` are for the header.
+    for the tasks of the header and for the body; but ``countdown`` and ``eta`` only for the
+    header, ``task_id`` and links only for the body.
     """
 
     NAME = "djtasks.chord"
@@ -56,7 +59,7 @@ class chord(Composite):
         return {
             **kwargs,
             "kwargs": dict(kwargs.get("kwargs") or {}),
-            "header": _header(() if header is None else header),
+            "header": _header(header),
             "body": None if body is None else as_signature(body, "The body of a chord"),
         }
 
@@ -125,16 +128,9 @@ class chord(Composite):
         kwargs = dict(kwargs or {})
         body = kwargs.pop("body", None)
         if body is None:
-            self._required_body()
+            body_of(self)
             return self, kwargs
         return self._made({**self.kwargs, "body": body}, self._sections()), kwargs
-
-    def _required_body(self) -> Signature[Any]:
-        if self.body is None:
-            raise TypeError(
-                "This chord has no body: give it one, chord(header, body) or chord(header)(body)."
-            )
-        return self.body
 
     # Changing
 
@@ -144,7 +140,7 @@ class chord(Composite):
 
     def link(self, callback: Any) -> Any:
         """Link ``callback`` to the body; returns it."""
-        self._required_body().link(callback)
+        body_of(self).link(callback)
         return callback
 
     def link_error(self, errback: Any) -> Any:
@@ -162,7 +158,7 @@ class chord(Composite):
             return member
 
         on_each(self.header.kwargs["tasks"], change)
-        self._required_body().link_error(linked)
+        body_of(self).link_error(linked)
         return linked
 
     def freeze(
@@ -178,7 +174,8 @@ class chord(Composite):
 
         Without a body the ids are given and None is returned.
         """
-        root_id = self.options.get("root_id") or root_id
+        root_id = self._placed("root_id", root_id)
+        parent_id = self._placed("parent_id", parent_id)
         header = self.header
         results = header.freeze(root_id=root_id, parent_id=parent_id)
         self.kwargs["header"] = header
@@ -230,6 +227,8 @@ class chord(Composite):
         return sum(ends_of(task) for task in self.tasks)
 
     def __repr__(self) -> str:
+        if is_taken(self.header):
+            return f"%({self.header!r} | {self.body!r})"
         tasks, body = self.tasks, self.body
         if body is None:
             return f"<chord without body: {tasks!r}>"

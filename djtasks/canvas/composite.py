@@ -101,6 +101,13 @@ class Composite(WithLazyItems, Signature[Any]):
 
     partial = clone
 
+    def _placed(self, name: str, given: str | None) -> str | None:
+        """Root or parent as it is set already, or else as given, which stays."""
+        value = self.options.get(name) or given
+        if value is not None:
+            self.options[name] = value
+        return value
+
     def _copied(self) -> dict[str, Any]:
         """A copy of the keyword arguments and of the signatures in them."""
         raise NotImplementedError

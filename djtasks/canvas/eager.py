@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
+
 from djtasks import calling, eager, states
-from djtasks.canvas.plan import Step, plan
+from djtasks.canvas.plan import Gathering
+from djtasks.canvas.send import Planned, divided
 from djtasks.codec import decode_call, encode_call
 from djtasks.conf import conf
 from djtasks.eager import EagerResult
 from djtasks.exceptions import ChordError, TaskRevokedError
-from djtasks.ids import new_id
 from djtasks.joining import denied_join_result
 from djtasks.registry import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
-    from djtasks.canvas.plan import Gathering
+    from djtasks.canvas.plan import Step
+    from djtasks.canvas.send import Checked
     from djtasks.canvas.signature import Signature
 
 NOT_HERE = frozenset({"countdown", "eta", "expires", "enqueue", "chord"})
@@ -37,23 +41,40 @@ def apply(
     A failure ends what waits for it, as in a worker; ``throw=True`` (default:
     ``TASK_EAGER_PROPAGATES``) raises it.
     """
-    given = {name: value for name, value in (options or {}).items() if value is not None}
-    throw = given.pop("throw", None)
-    return _Run(throw=throw, through_json=False)(sig, args, kwargs or {}, given)
+    given, whole = divided(sig, options or {})
+    run = _Run(throw=given.pop("throw", None), through_json=False)
+    run.plan(sig, args, kwargs or {}, given, whole)
+    run()
+    return run.handle
 
 
 def apply_instead(
-    sig: Signature[Any], args: Iterable[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    sig: Signature[Any],
+    args: Iterable[Any],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+    whole: Mapping[str, Any],
 ) -> Any:
-    """Run a canvas instead of enqueueing it; arguments make the trip through JSON."""
-    with denied_join_result():
-        return _Run(throw=None, through_json=True)(sig, args, kwargs, options)
+    """Run a canvas instead of enqueueing it; arguments make the trip through JSON.
+
+    All calls are checked before the first runs. With ``enqueue="on_commit"`` of its own, it runs
+    when the caller's transaction commits.
+    """
+    run = _Run(throw=None, through_json=True)
+    mode = calling.mode_of(calling.Defaults(sig.task, None), whole)
+    run.plan(sig, args, kwargs, options, {**whole, "enqueue": mode})
+    if whole.get("enqueue") == "on_commit":
+        transaction.on_commit(run, using=conf.DATABASE)
+    else:
+        run()
+    return run.handle
 
 
 class _Run:
     """One plan under way: what is ready, what waits, and what its joins have."""
 
     def __init__(self, *, throw: bool | None, through_json: bool) -> None:
+        self.handle: Any = None
         self._throw = throw
         self._through_json = through_json
         self._ready: deque[tuple[Step, tuple[Any, ...]]] = deque()
@@ -62,29 +83,39 @@ class _Run:
         self._joins: dict[UUID, Gathering] = {}
         self._results: dict[UUID, EagerResult[Any]] = {}
 
-    def __call__(
+    def plan(
         self,
         sig: Signature[Any],
         args: Iterable[Any],
         kwargs: Mapping[str, Any],
         options: Mapping[str, Any],
-    ) -> Any:
-        rows = plan(
-            sig,
-            args,
-            kwargs,
-            options,
-            new_id=new_id,
-            errbacks_in_headers=conf.TASK_ALLOW_ERROR_CB_ON_CHORD_HEADER,
-            handle=self._pending,
-        )
-        handles: list[Any] = []
-        for row in _and_value(rows, handles):
-            self._take(row)
-        while self._ready:
-            step, more = self._ready.popleft()
-            self._run(step, more)
-        return handles[0]
+        whole: Mapping[str, Any],
+    ) -> None:
+        """Find out what is to be run; nothing runs yet."""
+        planned = Planned(sig, args, kwargs, options, whole, make_handle=self._pending)
+        for row in planned.steps():
+            if isinstance(row, Gathering):
+                self._joins[row.id] = row
+                continue
+            registry[row.task]
+            if self._through_json:
+                call = planned.checked(row)
+                if not self._is_sent(call):
+                    continue
+                # A typed task's are plain by now.
+                row.args, row.kwargs = call.args, call.kwargs
+            if row.after is None:
+                self._ready.append((row, row.args))
+            else:
+                self._waiting[row.after].append(row)
+        self.handle = planned.handle
+
+    def __call__(self) -> None:
+        """Run it to its end."""
+        guard = denied_join_result() if self._through_json else nullcontext()
+        with guard:
+            while self._ready:
+                self._run(*self._ready.popleft())
 
     def _pending(self, step: Step) -> EagerResult[Any]:
         result: EagerResult[Any] = EagerResult(
@@ -93,13 +124,10 @@ class _Run:
         self._results[step.id] = result
         return result
 
-    def _take(self, row: Step | Gathering) -> None:
-        if not isinstance(row, Step):
-            self._joins[row.id] = row
-        elif row.after is None:
-            self._ready.append((row, row.args))
-        else:
-            self._waiting[row.after].append(row)
+    def _is_sent(self, call: Checked) -> bool:
+        """Tell the recorder, if there is one; whether the call is to be made."""
+        message, _, args, kwargs, options = call
+        return calling.goes_to_queue(message.task, args, kwargs, options, self._results[message.id])
 
     def _run(self, step: Step, args: tuple[Any, ...]) -> None:
         result = self._results[step.id]
@@ -109,9 +137,10 @@ class _Run:
         if self._through_json:
             given, kwargs = decode_call(encode_call(args, kwargs, task=step.task))
         options = {name: value for name, value in step.options.items() if name not in NOT_HERE}
-        if not calling.goes_to_queue(step.task, given, kwargs, options, result):
-            return
         options.update(task_id=result.id, root_id=str(step.root_id))
+        if step.feeds is not None and step.position is not None and "group_id" not in options:
+            # As a worker finds it: the members of a header are known by what they feed.
+            options.update(group_id=str(step.feeds), group_index=step.position)
         if step.parent_id is not None:
             options["parent_id"] = str(step.parent_id)
         ran = eager.apply(task, given, kwargs, options, throw=self._throw)
@@ -175,8 +204,3 @@ class _Run:
             traceback,
             root_id=str(step.root_id),
         )
-
-
-def _and_value(rows: Any, value: list[Any]) -> Iterator[Step | Gathering]:
-    """The rows; the generator's own value goes into the list."""
-    value.append((yield from rows))

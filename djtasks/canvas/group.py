@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from djtasks.canvas.composite import Composite, as_signature, copy_of, on_each, shortened
-from djtasks.canvas.lazy import Lazy
+from djtasks.canvas.lazy import Lazy, is_taken
 from djtasks.canvas.links import as_list
 from djtasks.canvas.signature import Signature
 from djtasks.ids import new_id
@@ -94,10 +93,13 @@ class group(Composite):
         The first begins after ``start`` seconds and each further one ``step`` seconds later, but
         none after ``stop`` seconds: the rest begins with the last of these.
         """
-        times = _times(start, stop, step)
 
         def delay(index: int, member: Signature[Any]) -> Signature[Any]:
-            return member.set(countdown=next(times))
+            time = start + index * step
+            if stop is not None and time > stop and step > 0:
+                last = max(int((stop - start) / step), 0)
+                time = start + last * step
+            return member.set(countdown=time)
 
         on_each(self.kwargs["tasks"], delay)
         return self
@@ -164,14 +166,9 @@ class group(Composite):
         options = self.options
         own_id = options.get("task_id") or _id or str(new_id())
         options["task_id"] = own_id
-        root_id = options.get("root_id") or root_id
-        parent_id = options.get("parent_id") or parent_id
-        given = {
-            "group_id": group_id,
-            "group_index": group_index,
-            "root_id": root_id,
-            "parent_id": parent_id,
-        }
+        root_id = self._placed("root_id", root_id)
+        parent_id = self._placed("parent_id", parent_id)
+        given = {"group_id": group_id, "group_index": group_index}
         options.update({name: value for name, value in given.items() if value is not None})
         results = []
         members = [member.clone() for member in self.tasks]
@@ -214,6 +211,8 @@ class group(Composite):
         return self.size_up_to(1) > 0
 
     def __repr__(self) -> str:
+        if is_taken(self):
+            return f"group({self.kwargs['tasks']!r})"
         if not self.tasks:
             return "group(<empty>)"
         return shortened(self.tasks[0].task, f"group({self.tasks!r})")
@@ -224,7 +223,7 @@ def gathered(items: Any, where: str) -> Any:
     if isinstance(items, Lazy):
         return items
     if isinstance(items, group):
-        if _passed_on(items):
+        if passed_on(items):
             return _collected([items], where)
         members = items.kwargs["tasks"]
         return members.view() if isinstance(members, Lazy) else list(members)
@@ -263,18 +262,19 @@ def _flat(items: Iterable[Any], where: str) -> Iterator[Signature[Any]]:
     for item in items:
         sig = as_signature(item, where)
         if isinstance(sig, group):
-            options = _passed_on(sig)
+            options = passed_on(sig)
             for member in sig.stream():
-                yield _with_options(member, options) if options else member
+                yield with_options(member, options) if options else member
         elif sig.subtask_type != "chain" or sig.kwargs["tasks"]:
             yield sig
 
 
-def _passed_on(sig: group) -> dict[str, Any]:
+def passed_on(sig: group) -> dict[str, Any]:
+    """Those options of a group that are its members' too."""
     return {name: value for name, value in sig.options.items() if name not in OWN_OPTIONS}
 
 
-def _with_options(member: Signature[Any], options: Mapping[str, Any]) -> Signature[Any]:
+def with_options(member: Signature[Any], options: Mapping[str, Any]) -> Signature[Any]:
     """A copy of the member of a group with the options of the group."""
     links = {"link", "link_error"}
     found = member.clone(**{k: v for k, v in options.items() if k not in links})
@@ -285,13 +285,3 @@ def _with_options(member: Signature[Any], options: Mapping[str, Any]) -> Signatu
 
 def _clone(sig: Signature[Any]) -> Signature[Any]:
     return sig.clone()
-
-
-def _times(start: float, stop: float | None, step: float) -> Iterator[float]:
-    """``start`` and on in steps; the last one that is not after ``stop`` for ever."""
-    last = start
-    for number in count():
-        time = start + number * step
-        if stop is None or time <= stop:
-            last = time
-        yield last

@@ -82,7 +82,7 @@ class _Map(_Items):
         return (), {"task": plain, "it": items}, {**_route_of(task, merged), **merged}
 
     def __repr__(self) -> str:
-        shown = repr(list(self.kwargs["it"]))
+        shown = repr(self.kwargs["it"])
         if len(shown) > SHOWN:
             shown = shown[:SHOWN].rsplit(" ", 1)[0] + "..."
         return f"[{self.kwargs['task'].task}({self.CALL}) for x in {shown}]"

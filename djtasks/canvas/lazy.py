@@ -17,13 +17,15 @@ Change = Callable[[int, T], T]
 class _Source(Generic[T]):
     """An iterator that several views share; only one of them can stream it."""
 
-    __slots__ = ("ahead", "items", "iterator", "views")
+    __slots__ = ("ahead", "has_items", "items", "iterator", "views")
 
     def __init__(self, iterator: Iterator[T]) -> None:
         self.iterator: Iterator[T] | None = iterator
         self.ahead: list[T] = []
         self.items: list[T] | None = None
         self.views = 1
+        self.has_items: bool | None = None
+        """What is remembered of items that were taken: whether there were any."""
 
     def take(self) -> Iterator[T]:
         iterator = self.iterator
@@ -36,9 +38,13 @@ class _Source(Generic[T]):
         return self._rest(iterator)
 
     def _rest(self, iterator: Iterator[T]) -> Iterator[T]:
+        self.has_items = bool(self.ahead) or None
         while self.ahead:
             yield self.ahead.pop(0)
-        yield from iterator
+        for item in iterator:
+            self.has_items = True
+            yield item
+        self.has_items = bool(self.has_items)
 
 
 class Lazy(Generic[T]):
@@ -81,7 +87,15 @@ class Lazy(Generic[T]):
             if source.iterator is not None:
                 source.ahead += islice(source.iterator, max(limit - len(source.ahead), 0))
                 return min(len(source.ahead), limit)
+            if limit == 1 and source.has_items is not None:
+                return int(source.has_items)
         return min(len(self.settled()), limit)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the items were streamed, so that nobody can read them any more."""
+        source = self._source
+        return self._items is None and source.items is None and source.iterator is None
 
     def stream(self) -> Iterator[T]:
         """Take the items, one by one; they are not kept.
@@ -122,7 +136,7 @@ class Lazy(Generic[T]):
         return self.settled()[index]
 
     def __repr__(self) -> str:
-        return repr(self.settled())
+        return "<generator, taken>" if self.is_taken else repr(self.settled())
 
 
 register_type(Lazy, None, Lazy.settled)
@@ -160,6 +174,10 @@ class WithLazyItems(dict[str, Any]):
         return super().__iter__()
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if is_taken(self) or is_taken(other):
+            return False
         self.settle()
         if isinstance(other, WithLazyItems):
             other.settle()
@@ -169,3 +187,11 @@ class WithLazyItems(dict[str, Any]):
         return not self == other
 
     __hash__ = None
+
+
+def is_taken(sig: object) -> bool:
+    """Whether a signature has items that were streamed, so that they cannot be read any more."""
+    if not isinstance(sig, WithLazyItems):
+        return False
+    values = dict.__getitem__(sig, "kwargs").values()
+    return any(isinstance(value, Lazy) and value.is_taken for value in values)

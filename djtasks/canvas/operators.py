@@ -13,8 +13,9 @@ from typing import Any
 
 from djtasks.canvas.chain import chain
 from djtasks.canvas.chord import chord
-from djtasks.canvas.group import group
-from djtasks.canvas.signature import Signature
+from djtasks.canvas.group import group, passed_on, with_options
+from djtasks.canvas.links import as_list
+from djtasks.canvas.signature import Signature, signature
 
 Sig = Signature[Any]
 Steps = list[Sig]
@@ -39,7 +40,13 @@ def unrolled(sig: Sig) -> Sig:
     """The member of a group of one, else the signature itself."""
     if isinstance(sig, group) and sig.size_up_to(2) == 1:
         member = sig.tasks[0]
-        return member.clone(**sig.options) if sig.options else member
+        if not sig.options:
+            return member
+        # Its id stays behind: it is that of the group, which is no more.
+        found = with_options(member, passed_on(sig))
+        for link in as_list(sig.options.get("link")):
+            found.link(signature(link).set(immutable=True))
+        return found
     return sig
 
 

@@ -57,6 +57,10 @@ def is_empty(sig: Signature[Any]) -> bool:
 
 
 def body_of(chord: Signature[Any]) -> Signature[Any]:
-    """The body of a chord."""
-    body = chord.kwargs["body"]
+    """The body of a chord. Raises :class:`TypeError` if it has none."""
+    body = chord.kwargs.get("body")
+    if body is None:
+        raise TypeError(
+            "This chord has no body: give it one, chord(header, body) or chord(header)(body)."
+        )
     return body if isinstance(body, Signature) else signature(body)

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 TO_ALL = frozenset({"root_id", "parent_id"})
 """Options that say where the whole belongs and are given to no task."""
 
+OF_THE_WHOLE = ("root_id", "parent_id", "enqueue", "add_to_parent")
+"""Options of what is called that are meant for all of its rows."""
+
 TO_HEADER = frozenset({"countdown", "eta"})
-"""Options of a chord that are meant for its header; all others are its body's."""
+"""Options of a chord that are meant for its header alone; all others are its body's too."""
 
 
 @dataclass(slots=True)
@@ -114,12 +117,16 @@ class Tail:
 
 @dataclass(slots=True, frozen=True)
 class Place:
-    """Where a part stands: the join that it waits for, where its ends go, and its errbacks."""
+    """Where a part stands: the join that it waits for, where its ends go, and its errbacks.
+
+    ``is_whole`` says that it is what was called, and no part of anything.
+    """
 
     after: UUID | None = None
     sink: Sink | None = None
     errbacks: tuple[Any, ...] = ()
     parent: Any = None
+    is_whole: bool = False
 
 
 def plan(
@@ -149,7 +156,7 @@ def plan(
     """
     planner = _Planner(new_id, root_id, parent_id, errbacks_in_headers, handle or handle_of)
     head = Head(tuple(args), dict(kwargs or {}), dict(options or {}))
-    return planner.part(sig, head, Tail(), Place(sink=sink))
+    return planner.part(sig, head, Tail(), Place(sink=sink, is_whole=True))
 
 
 def handle_of(step: Step) -> AsyncResult[Any]:
@@ -226,7 +233,7 @@ class _Planner:
         return result
 
     def _chain(self, sig: Signature[Any], head: Head, tail: Tail, place: Place) -> Rows:
-        options = {**sig.options, **head.options}
+        options = _options_of(sig, head, place)
         tail = _tail_of(options, tail)
         errbacks = (*place.errbacks, *as_list(options.pop("link_error", None)))
         head = _head_of(sig, head, options)
@@ -262,7 +269,7 @@ class _Planner:
         return Gathering(sink.join, self._root_id, sink.count, is_group, sink.after)
 
     def _group(self, sig: Any, head: Head, tail: Tail, place: Place) -> Rows:
-        options = {**sig.options, **head.options}
+        options = _options_of(sig, head, place)
         tail = _tail_of(options, tail)
         errbacks = (*place.errbacks, *as_list(options.pop("link_error", None)))
         key, custom_id = self._id(tail.task_id)
@@ -283,28 +290,32 @@ class _Planner:
                     # Celery's meaning: a group's callback is its first member's.
                     link=tuple(links) if index == 0 else (),
                 ),
-                replace(place, errbacks=errbacks, parent=None),
+                replace(place, errbacks=errbacks, parent=None, is_whole=False),
             )
             if found is not None:
                 handles.append(found)
         if counted:
             counted.after = place.after
         self._parent_id = parent_id
+        only = handles[0] if len(handles) == 1 and place.is_whole else None
+        if isinstance(only, GroupResult):
+            # Celery's special case: a group of one chain that ends in a group is the latter.
+            return only
         return GroupResult(group_id, handles, parent=place.parent)
 
     def _chord(self, sig: Any, head: Head, tail: Tail, place: Place) -> Rows:
-        options = {**sig.options, **head.options}
+        options = _options_of(sig, head, place)
         tail = _tail_of(options, tail)
         own = tuple(as_list(options.pop("link_error", None)))
         errbacks = (*place.errbacks, *own)
-        delay = {name: options.pop(name) for name in TO_HEADER & options.keys()}
+        of_body = {name: value for name, value in options.items() if name not in TO_HEADER}
         header, body = sig.header, body_of(sig)
         key, custom_id = self._id(header.options.get("task_id"))
         sink = Sink(key, many=True)
         before = self._parent_id
         results = yield from self.part(
             header,
-            _head_of(sig, head, delay),
+            _head_of(sig, head, options),
             Tail(task_id=custom_id or str(key)),
             Place(place.after, sink, errbacks if self._errbacks_in_headers else (), place.parent),
         )
@@ -312,14 +323,23 @@ class _Planner:
             yield self._gathering(sink, starts_in_group(body))
             self._parent_id = self._last_id
             found = yield from self.part(
-                body, Head((), {}, options), tail, Place(key, place.sink, errbacks, results)
+                body, Head((), {}, of_body), tail, Place(key, place.sink, errbacks, results)
             )
         else:
             # An empty header: the body has an empty list at once, whatever came before.
-            place = replace(place, errbacks=errbacks, parent=results)
-            found = yield from self.part(body, Head(([],), {}, options, True), tail, place)
+            place = Place(place.after, place.sink, errbacks, results)
+            found = yield from self.part(body, Head(([],), {}, of_body, True), tail, place)
         self._parent_id = before
         return found
+
+
+def _options_of(sig: Signature[Any], head: Head, place: Place) -> dict[str, Any]:
+    """The options of a chain, group or chord, as a new dict, without those of the whole call."""
+    options = {**sig.options, **head.options}
+    if place.is_whole:
+        for name in OF_THE_WHOLE:
+            options.pop(name, None)
+    return options
 
 
 def _tail_of(options: dict[str, Any], tail: Tail) -> Tail:

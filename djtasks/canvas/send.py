@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections, transaction
 
 from djtasks import calling
-from djtasks.canvas.plan import Step, plan
+from djtasks.canvas.composite import first_result
+from djtasks.canvas.plan import OF_THE_WHOLE, Step, plan
 from djtasks.conf import conf
 from djtasks.execution.request import current_frame
 from djtasks.ids import new_id, to_uuid
@@ -25,15 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping
     from uuid import UUID
 
-    from djtasks.canvas.plan import Gathering, Sink
+    from djtasks.canvas.plan import Gathering, MakeHandle, Sink
     from djtasks.canvas.signature import Signature
     from djtasks.queue.message import Row
 
 BATCH = 1000
 """Rows in one round trip."""
-
-OF_THE_WHOLE = ("root_id", "parent_id", "enqueue", "add_to_parent")
-"""Options of a call that are meant for all of its rows."""
 
 
 def send(
@@ -48,37 +46,43 @@ def send(
     taken from their iterators as they are written. Raises what a single call raises, and then
     nothing is enqueued.
     """
-    given = {name: value for name, value in (options or {}).items() if value is not None}
-    whole = {name: given.pop(name) for name in OF_THE_WHOLE if name in given}
+    given, whole = divided(sig, options or {})
+    mode = calling.mode_of(calling.Defaults(sig.task, None), whole)
     if conf.TASK_ALWAYS_EAGER:
         from djtasks.canvas.eager import apply_instead
 
-        return apply_instead(sig, args or (), kwargs or {}, given)
-    mode = calling.mode_of(calling.Defaults(sig.task, None), whole)
-    outcome = Planned(sig, args or (), kwargs or {}, given, whole)
+        return apply_instead(sig, args or (), kwargs or {}, given, whole)
+    outcome = Planned(sig, args or (), kwargs or {}, given, {**whole, "enqueue": mode})
     alias = conf.DATABASE
     rows = outcome.rows()
-    first = list(islice(rows, BATCH))
-    if len(first) < BATCH:
-        enqueue(first, mode=mode)
+    batch = list(islice(rows, BATCH))
+    if len(batch) < BATCH:
+        enqueue(batch, mode=mode)
     elif mode == "transaction" and _may_begin(alias):
         # What a generator raises after a thousand rows takes those back too.
         with transaction.atomic(using=alias):
-            while first:
-                enqueue(first, mode=mode)
-                first = list(islice(rows, BATCH))
+            while batch:
+                enqueue(batch, mode=mode)
+                batch = list(islice(rows, BATCH))
     else:
-        first += rows
-        enqueue(first, mode=mode)
+        batch += rows
+        enqueue(batch, mode=mode)
     handle = outcome.handle
-    first = handle
-    while first is not None and first.parent is not None:
-        first = first.parent
-    if first is not None:
+    if handle is not None:
         # What follows is found from there, as the children of each step.
-        calling.add_to_trail(first, whole)
+        calling.add_to_trail(first_result(handle), whole)
     outcome.announce_sent()
     return handle
+
+
+def divided(
+    sig: Signature[Any], options: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of a call of ``sig``, and those of the call or the signature for all of its rows."""
+    given = {name: value for name, value in options.items() if value is not None}
+    merged = {**sig.options, **given}
+    whole = {name: merged[name] for name in OF_THE_WHOLE if merged.get(name) is not None}
+    return {name: value for name, value in given.items() if name not in OF_THE_WHOLE}, whole
 
 
 def _may_begin(alias: str) -> bool:
@@ -87,8 +91,22 @@ def _may_begin(alias: str) -> bool:
     return connections[alias].in_atomic_block or not any(c.in_atomic_block for c in others)
 
 
+class Checked(NamedTuple):
+    """A step whose call has been checked: its message, and what that was made of."""
+
+    message: NewMessage
+    defaults: calling.Defaults
+    args: Any
+    kwargs: Any
+    options: Mapping[str, Any]
+
+
 class Planned:
-    """The rows of a call of a canvas, made one by one; :attr:`handle` is there after the last."""
+    """The rows of a call of a canvas, made one by one; :attr:`handle` is there after the last.
+
+    ``whole`` has those options of the call that are for all of its rows, its mode among them if
+    it matters. ``make_handle`` makes the handle of a step.
+    """
 
     def __init__(
         self,
@@ -99,9 +117,11 @@ class Planned:
         whole: Mapping[str, Any],
         *,
         sink: Sink | None = None,
+        make_handle: MakeHandle | None = None,
     ) -> None:
         root_id, parent_id = _place(whole)
         self.handle: Any = None
+        self._mode = whole.get("enqueue")
         self._known: dict[str, calling.Defaults] = {}
         self._is_kept_back = False
         self._sent: list[tuple[NewMessage, Step]] = []
@@ -115,12 +135,12 @@ class Planned:
             parent_id=parent_id,
             sink=sink,
             errbacks_in_headers=conf.TASK_ALLOW_ERROR_CB_ON_CHORD_HEADER,
-            handle=_handle_of,
+            handle=make_handle or _handle_of,
         )
 
     def rows(self) -> Iterator[Row]:
         """The messages and joins, in an order in which they may be written."""
-        for step in self._remembering_handle():
+        for step in self.steps():
             if isinstance(step, Step):
                 message = self.message_of(step)
                 if message is None:
@@ -130,11 +150,24 @@ class Planned:
             elif not self._is_kept_back:
                 yield NewJoin(step.id, step.root_id, step.size, step.is_group, step.after)
 
-    def _remembering_handle(self) -> Generator[Step | Gathering, None, None]:
+    def steps(self) -> Generator[Step | Gathering, None, None]:
+        """The plan, in an order in which it may be written."""
         self.handle = yield from self._steps
 
     def message_of(self, step: Step) -> NewMessage | None:
         """The message of a step; None if a recorder keeps it from the queue."""
+        message, defaults, args, kwargs, options = self.checked(step)
+        if before_task_publish.receivers:
+            calling.announce(message, args, kwargs, options)
+        handle = calling.handle_of(message, defaults, options)
+        if not calling.goes_to_queue(step.task, args, kwargs, options, handle):
+            return None
+        if after_task_publish.receivers:
+            self._sent.append((message, step))
+        return message
+
+    def checked(self, step: Step) -> Checked:
+        """The message of a step, of which nobody has been told. Raises what a call raises."""
         task = registry.get(step.task)
         options = step.options
         if not CALL_OPTIONS.issuperset(options):
@@ -142,6 +175,13 @@ class Planned:
             unknown = [o for o in options if o not in CALL_OPTIONS and o not in stamped]
             if unknown:
                 raise unknown_call_option(f"A signature of {step.task}", unknown[0])
+        mode = options.get("enqueue")
+        if mode is not None and mode != self._mode and self._mode is not None:
+            raise ValueError(
+                f"A signature of {step.task}: enqueue={mode!r} cannot be had by a part of a "
+                f"workflow, whose rows are all written together. Say it of the whole: "
+                f".apply_async(enqueue={mode!r})."
+            )
         defaults = self._known.get(step.task)
         if defaults is None or options:
             defaults = calling.Defaults(step.task, task, step.args, step.kwargs, options)
@@ -165,14 +205,7 @@ class Planned:
         message.after, message.feeds, message.position = step.after, step.feeds, step.position
         message.immutable = step.after is not None and step.immutable
         message.countdown, message.lifetime = later.get("countdown"), later.get("expires")
-        if before_task_publish.receivers:
-            calling.announce(message, args, kwargs, options)
-        handle = calling.handle_of(message, defaults, options)
-        if not calling.goes_to_queue(step.task, args, kwargs, options, handle):
-            return None
-        if after_task_publish.receivers:
-            self._sent.append((message, step))
-        return message
+        return Checked(message, defaults, args, kwargs, options)
 
     def announce_sent(self) -> None:
         """Send ``after_task_publish`` for every message."""
@@ -209,12 +242,14 @@ def _relative(
 
 
 def _place(whole: Mapping[str, Any]) -> tuple[UUID | None, UUID | None]:
-    """Root and parent of a call: as given, or those of the task that makes it."""
+    """Root and parent of a call: as given, else those of the task that makes it."""
     root_id, parent_id = whole.get("root_id"), whole.get("parent_id")
-    if root_id is None and parent_id is None:
-        parent = calling.running_request(current_frame())
-        if parent is not None and parent.id:
-            parent_id, root_id = parent.id, parent.root_id or parent.id
+    running = calling.running_request(current_frame())
+    if running is not None and running.id:
+        if "root_id" not in whole:
+            root_id = running.root_id or running.id
+        if "parent_id" not in whole:
+            parent_id = running.id
     return (
         None if root_id is None else to_uuid(root_id)[0],
         None if parent_id is None else to_uuid(parent_id)[0],
