@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from djtasks.browser.activity import Range
 from djtasks.look import charts, times
@@ -79,10 +80,15 @@ def throughput(shown: Activity) -> Chart:
         title,
         "",
         charts.bars(bands, titles, top, title),
-        (Key("succeeded", _("succeeded")), Key("failed", _("failed, on top"))),
+        (Key("succeeded", pgettext("tasks", "succeeded")), Key("failed", _("failed, on top"))),
         _whole_axis(top),
         _x_labels(points, shown.range),
-        (_("From"), _("Succeeded"), _("Failed"), _("Tried again")),
+        (
+            _("From"),
+            pgettext("tasks", "Succeeded"),
+            pgettext("tasks", "Failed"),
+            pgettext("tasks", "Tried again"),
+        ),
         [
             (
                 _at(point.at, shown.range),
@@ -130,7 +136,7 @@ def runtimes(shown: Activity) -> Chart:
 
 def depth(shown: Activity) -> Chart:
     """How many tasks were ready and not begun."""
-    title = _("Ready")
+    title = pgettext("tasks", "Ready")
     points = shown.points
     measured = [point.ready for point in points if point.ready is not None]
     if not measured:
@@ -153,7 +159,7 @@ def depth(shown: Activity) -> Chart:
         (),
         _whole_axis(top),
         _x_labels(points, shown.range),
-        (_("From"), _("Ready"), _("Latency")),
+        (_("From"), pgettext("tasks", "Ready"), _("Latency")),
         [
             (
                 _at(point.at, shown.range),

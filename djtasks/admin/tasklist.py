@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext
 
 from djtasks.admin import query as q
 from djtasks.look import json_text, states, times
@@ -166,7 +166,7 @@ def filters(query: str, queues: list[str]) -> list[Group]:
             [(state, states.look(state).word) for state in states.ORDER],
             has_marks=True,
         ),
-        _group(query, "since", _("Time"), RANGES),
+        _group(query, "since", pgettext("filter", "Time"), RANGES),
     ]
     if queues:
         named = [(name, one_line(visible(name), 40)) for name in queues[:NAMES]]

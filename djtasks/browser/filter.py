@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from difflib import get_close_matches
@@ -11,6 +12,7 @@ from uuid import UUID
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from djtasks.ids import to_uuid
@@ -118,7 +120,8 @@ class Filter:
         Raises :class:`SearchError`, with a message for people, for what cannot be searched for.
         """
         if len(text) > LONGEST:
-            raise SearchError(_("A search has at most %s characters.") % f"{LONGEST:,}")
+            most = number_format(LONGEST, force_grouping=True)
+            raise SearchError(_("A search has at most %s characters.") % most)
         if not _can_be_stored(text):
             raise SearchError(_("A search cannot have NULs or halves of characters in it."))
         found: dict[str, Any] = {}
@@ -206,9 +209,14 @@ def _once(found: dict[str, Any], field: str, name: str, value: Any) -> None:
         raise SearchError(_("“%s” is said twice: no task is both.") % name)
 
 
+def _hint(wrong: str, right: Sequence[str]) -> str:
+    """What was meant, if something is close to what was said."""
+    close = get_close_matches(wrong, right, n=1, cutoff=0.6)
+    return " " + _("Did you mean “%s”?") % close[0] if close else ""
+
+
 def _unknown(name: str) -> SearchError:
-    close = get_close_matches(name.lower(), QUALIFIERS, n=1, cutoff=0.6)
-    hint = f" {_('Did you mean “%s”?') % close[0]}" if close else ""
+    hint = _hint(name.lower(), QUALIFIERS)
     told = _("There is no “%(name)s:”.%(hint)s There are: %(all)s.")
     return SearchError(told % {"name": name, "hint": hint, "all": ", ".join(QUALIFIERS)})
 
@@ -218,8 +226,7 @@ def _states(value: str) -> list[str]:
     for name in filter(None, value.upper().split(",")):
         state = SYNONYMS.get(name, name)
         if state not in STATES:
-            close = get_close_matches(state, STATES, n=1, cutoff=0.6)
-            hint = f" {_('Did you mean “%s”?') % close[0]}" if close else ""
+            hint = _hint(state, STATES)
             told = _("There is no state “%(name)s”.%(hint)s There are: %(all)s.")
             raise SearchError(told % {"name": name, "hint": hint, "all": ", ".join(STATES)})
         states.append(state)
