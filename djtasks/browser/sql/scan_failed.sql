@@ -32,7 +32,8 @@ CROSS JOIN LATERAL (
     SELECT t.id, t.date_done, t.seen, t.matches
     FROM (
         SELECT r.id, r.date_done,
-               row_number() OVER (ORDER BY r.date_done {order}, r.id {order}) AS seen,
+               row_number() OVER (
+                   ORDER BY r.exception {order}, r.date_done {order}, r.id {order}) AS seen,
                ({matches}) IS TRUE AS matches
         FROM djtasks_taskresult r
         WHERE r.state = 'FAILURE' AND r.task = g.task AND r.exception IS NULL
@@ -42,7 +43,8 @@ CROSS JOIN LATERAL (
                   AND (r.date_done, r.id) {before} (%(at)s::timestamptz, %(id)s::uuid))
           AND (%(since)s::timestamptz IS NULL OR r.date_done >= %(since)s::timestamptz)
           AND (%(until)s::timestamptz IS NULL OR r.date_done < %(until)s::timestamptz)
-        ORDER BY r.date_done {order}, r.id {order}
+        -- All of it is null; that it is said keeps the planner from other indexes.
+        ORDER BY r.exception {order}, r.date_done {order}, r.id {order}
         LIMIT %(scan)s
     ) AS t
     WHERE t.matches OR t.seen = %(scan)s
