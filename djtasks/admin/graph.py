@@ -68,7 +68,7 @@ def _done(counts: Mapping[str, int]) -> str:
     succeeded, failed = counts.get("SUCCESS", 0), counts.get("FAILURE", 0)
     said = ngettext("%s done", "%s done", succeeded) % _number(succeeded)
     if failed:
-        said = f"{said}, {ngettext('%s failed', '%s failed', failed) % _number(failed)}"
+        said += ", " + ngettext("%s failed", "%s failed", failed) % _number(failed)
     return said
 
 
@@ -78,7 +78,7 @@ def _summary(found: Graph) -> str:
         said = _("more than %s tasks, of which so many were looked at") % _number(total)
     else:
         said = ngettext("%s task", "%s tasks", total) % _number(total)
-    said = f"{said}: {_counted(found.counts)}"
+    said = _("%(tasks)s: %(states)s") % {"tasks": said, "states": _counted(found.counts)}
     if found.omitted:
         omitted = ngettext("%s is not drawn", "%s are not drawn", found.omitted)
         said = f"{said}; {omitted % _number(found.omitted)}"
@@ -89,8 +89,11 @@ def _counted(counts: Mapping[str, int]) -> str:
     """Counts by state in words, in the order of the states."""
     order = {state: place for place, state in enumerate(states.LOOKS)}
     ordered = sorted(counts.items(), key=lambda item: order.get(item[0], len(order)))
+    # Translators: as in "12 failed". The state is in the singular, as it is said of one task.
+    told = _("%(count)s %(state)s")
     return ", ".join(
-        f"{_number(count)} {str(states.look(state).word).lower()}" for state, count in ordered
+        told % {"count": _number(count), "state": str(states.look(state).word).lower()}
+        for state, count in ordered
     )
 
 

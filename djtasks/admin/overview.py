@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.utils.decorators import method_decorator
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_safe
 
 from djtasks.admin import query as q
@@ -64,7 +65,11 @@ class OverviewAdmin(BrowserAdmin[Overview]):
                     {"url": f"?range={each.value}", "text": each.label, "is_chosen": each is chosen}
                     for each in Range
                 ],
-                "range_text": _("in the last %s") % chosen.label,
+                "range_text": {
+                    Range.HOUR: _("in the last hour"),
+                    Range.DAY: _("in the last 24 hours"),
+                    Range.WEEK: _("in the last 7 days"),
+                }[chosen],
                 "charts": [
                     throughput(what_happened),
                     runtimes(what_happened),
@@ -85,10 +90,10 @@ class OverviewAdmin(BrowserAdmin[Overview]):
     def _tiles(self, request: HttpRequest, now: Counts) -> Iterator[dict[str, Any]]:
         """The numbers, each a link to what it counts."""
         for state, name, count, query in (
-            ("READY", _("Ready"), now.ready, "state:READY"),
-            ("SCHEDULED", _("Scheduled"), now.scheduled, "state:SCHEDULED"),
-            ("WAITING", _("Waiting"), now.waiting, "state:WAITING"),
-            ("RUNNING", _("Running"), Capped(now.running), "state:RUNNING"),
+            ("READY", pgettext("tasks", "Ready"), now.ready, "state:READY"),
+            ("SCHEDULED", pgettext("tasks", "Scheduled"), now.scheduled, "state:SCHEDULED"),
+            ("WAITING", pgettext("tasks", "Waiting"), now.waiting, "state:WAITING"),
+            ("RUNNING", pgettext("tasks", "Running"), Capped(now.running), "state:RUNNING"),
             ("FAILURE", _("Failed in 24 h"), now.failed, "state:FAILURE since:24h"),
         ):
             yield {

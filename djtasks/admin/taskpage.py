@@ -211,8 +211,8 @@ def _relatives(page: Page, view: TaskView) -> Iterator[dict[str, Any]]:
     root = view.record.root_id or view.record.id
     everything = _search(page, "root", str(root))
     for title, records, more in (
-        (_("Called by"), [view.parent] if view.parent else [], False),
-        (_("Called"), view.children, view.more_children),
+        (_("Parent"), [view.parent] if view.parent else [], False),
+        (_("Children"), view.children, view.more_children),
         (_("Together with"), view.siblings, view.more_siblings),
     ):
         if records:
