@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import psycopg
 import pytest
@@ -25,10 +25,11 @@ pytestmark = pytest.mark.usefixtures("live")
 OWNER = 4711
 
 
-def claimed(messages: Sequence[Message]) -> list[Message]:
+def claimed(messages: Iterable[Message]) -> list[Message]:
     """These messages, as a worker has them."""
-    Message.objects.filter(pk__in=[m.pk for m in messages]).update(worker_id=OWNER)
-    return list(messages)
+    found = list(messages)
+    Message.objects.filter(pk__in=[m.pk for m in found]).update(worker_id=OWNER)
+    return found
 
 
 def ends(messages: Sequence[Message], linked: list[str] | None = None) -> Batch:
@@ -148,7 +149,8 @@ def test_a_step_whose_id_is_taken_is_not_left_out_in_silence() -> None:
 
 def test_a_machine_that_vanishes_at_the_end_of_an_atomic_task_holds_its_rows_for_seconds() -> None:
     message = baker.make(Message, task="x", queue="q", payload="[[],{}]", worker_id=OWNER)
-    delivery = Delivery(*(message.pk.bytes, "x", "[[],{}]", None, "q", 0, 0, 0, 0, *[None] * 11))
+    row = (message.pk.bytes, "x", "[[],{}]", None, "q", 0, 0, 0, 0, *[None] * 11)
+    delivery = Delivery._make(row)
     with transaction.atomic():
         assert end_here(connection, delivery, Outcome(Disposal.END, "SUCCESS"), OWNER, "w@test")
         assert patience() == "10s"

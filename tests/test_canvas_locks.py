@@ -60,7 +60,7 @@ def revoking(ids: list[Any], stop: threading.Event, revoked: list[int]) -> None:
 
 def steps_of_a_chain() -> list[Any]:
     """The ids of the steps of a new chain, the first first."""
-    handle = chain(tasks.late.s(1), *[tasks.plus.s(1)] * 20).delay()
+    handle: Any = chain(tasks.late.s(1), *[tasks.plus.s(1)] * 20).delay()
     ids = []
     while handle is not None:
         ids.append(UUID(handle.id))
