@@ -158,7 +158,7 @@ def _overdue(cursor: CursorWrapper, is_served: bool) -> Iterator[Note]:
         number,
     )
     yield Note(
-        told % {"number": capped(number), "time": rough(seconds)},
+        told % {"number": capped(number, LIMIT), "time": rough(seconds)},
         is_severe=True,
         page="taskrecord" if is_served else "worker",
         query=Filter(states=("SCHEDULED",)).to_query() if is_served else "",

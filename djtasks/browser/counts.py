@@ -32,7 +32,7 @@ class Capped:
         return self.value > 0
 
 
-def capped(counted: int, limit: int = LIMIT) -> Capped:
+def capped(counted: int, limit: int) -> Capped:
     """What was counted to one more than a limit."""
     return Capped(min(counted, limit), counted > limit)
 
@@ -61,12 +61,12 @@ def counts(*, using: str | None = None) -> Counts:
     ((ready, scheduled, waiting, failed),) = fetch(COUNTS, {"limit": LIMIT}, using=using)
     alive = [worker for worker in workers(using=using) if worker.is_alive]
     return Counts(
-        ready=capped(ready),
-        scheduled=capped(scheduled),
-        waiting=capped(waiting),
+        ready=capped(ready, LIMIT),
+        scheduled=capped(scheduled, LIMIT),
+        waiting=capped(waiting, LIMIT),
         running=sum(worker.busy for worker in alive),
         places=sum(worker.concurrency for worker in alive),
-        failed=capped(failed),
+        failed=capped(failed, LIMIT),
         latency=max(waits(using=using).values(), default=None),
         workers=len(alive),
     )

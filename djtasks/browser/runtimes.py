@@ -5,7 +5,7 @@ A percentile that is read from them is wrong by a ninth at most.
 
 from __future__ import annotations
 
-from math import floor, log2
+from math import exp2, floor, log2
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def class_of(seconds: float) -> int:
 
 def seconds_of(number: int) -> float:
     """The run time in the middle of a class, in seconds: the geometric mean of its bounds."""
-    return SHORTEST * 2.0 ** ((number + 0.5) / CLASSES_PER_DOUBLING)
+    return SHORTEST * exp2((number + 0.5) / CLASSES_PER_DOUBLING)
 
 
 def percentile(counts: Mapping[int, int] | Mapping[str, int], q: float) -> float | None:

@@ -12,7 +12,7 @@ WITH RECURSIVE line (queue) AS (
     FROM line
     WHERE line.queue IS NOT NULL
 ), share (rows) AS (
-    SELECT greatest(100, least(%(limit)s, %(budget)s / count(*))) FROM line HAVING count(*) > 0
+    SELECT greatest(100, least(%(limit)s, %(budget)s / count(queue))) FROM line HAVING count(queue) > 0
 )
 SELECT line.queue, counted.ready, counted.claimed, counted.looked > share.rows
 FROM line

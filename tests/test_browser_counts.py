@@ -1,0 +1,142 @@
+"""The numbers of the overview: they are right, and stop at a limit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from djtasks import chain
+from djtasks.browser import counts as module
+from djtasks.browser.counts import Capped, counts
+from djtasks.browser.waits import RANKS, waits
+from djtasks.models import Message, MessageState, TaskResult
+from djtasks.testing import run_tasks
+from tests.admin_pages import a_worker, ended, failed, queued
+from tests.testapp.replace_tasks import double
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = timedelta(minutes=1)
+
+
+def ago(minutes: float) -> datetime:
+    return datetime.now(UTC) - minutes * MINUTE
+
+
+def test_there_is_nothing_in_empty_tables() -> None:
+    now = counts()
+    assert not any((now.ready, now.scheduled, now.waiting, now.failed))
+    assert (now.running, now.places, now.latency, now.workers) == (0, 0, None, 0)
+
+
+def test_tasks_are_counted_by_what_they_wait_for() -> None:
+    queued()
+    queued()
+    queued(worker_id=1)
+    queued(state=MessageState.SCHEDULED, eta=ago(-5))
+    for _ in range(3):
+        queued(state=MessageState.WAITING, after=uuid4())
+    now = counts()
+    assert (now.ready, now.scheduled, now.waiting) == (Capped(2), Capped(1), Capped(3))
+
+
+def test_only_what_failed_within_a_day_is_counted() -> None:
+    failed()
+    failed(date_done=ago(23 * 60))
+    failed(date_done=ago(25 * 60))
+    ended()
+    ended(state="REVOKED")
+    assert counts().failed == Capped(2)
+
+
+def test_counting_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LIMIT", 3)
+    for _ in range(3):
+        queued()
+        failed()
+    assert (counts().ready, counts().failed) == (Capped(3), Capped(3))
+    queued()
+    failed()
+    assert (counts().ready, counts().failed) == (Capped(3, more=True), Capped(3, more=True))
+    assert str(Capped(10_000, more=True)) == "10,000+"
+
+
+def test_what_runs_is_what_living_workers_say() -> None:
+    a_worker(concurrency=4, busy=3)
+    a_worker(concurrency=2, busy=1)
+    a_worker(concurrency=8, busy=8, lease=-60.0, heartbeat=ago(5))
+    now = counts()
+    assert (now.running, now.places, now.workers) == (4, 6, 2)
+
+
+# --- how long the oldest has waited ----------------------------------------------------------
+
+
+def test_the_oldest_ready_task_of_all_queues_tells_the_latency() -> None:
+    queued(enqueued_at=ago(1))
+    queued(queue="mail", enqueued_at=ago(10))
+    assert counts().latency == pytest.approx(600, abs=30)
+    assert waits() == {
+        "celery": pytest.approx(60, abs=30),
+        "mail": pytest.approx(600, abs=30),
+    }
+
+
+def test_a_task_of_low_priority_waits_however_many_come_before_it() -> None:
+    queued(rank=5, enqueued_at=ago(30))
+    for rank in range(5):
+        queued(rank=rank, enqueued_at=ago(1))
+    assert waits() == {"celery": pytest.approx(1800, abs=30)}
+
+
+def test_priorities_are_looked_at_to_a_limit_and_the_next_queue_is_not_forgotten() -> None:
+    for rank in range(RANKS + 1):
+        queued(rank=rank, enqueued_at=ago(rank))
+    queued(queue="later", enqueued_at=ago(7))
+    assert waits() == {
+        "celery": pytest.approx(60 * (RANKS - 1), abs=30),
+        "later": pytest.approx(420, abs=30),
+    }
+
+
+def test_what_runs_does_not_wait() -> None:
+    queued(worker_id=1, enqueued_at=ago(9))
+    assert waits() == {}
+    queued(enqueued_at=ago(2))
+    assert waits() == {"celery": pytest.approx(120, abs=30)}
+
+
+def test_a_scheduled_task_waits_from_when_it_was_due() -> None:
+    queued(enqueued_at=ago(300), eta=ago(3))
+    assert waits() == {"celery": pytest.approx(180, abs=30)}
+
+
+def begun_workflow() -> None:
+    """A chain whose first step has ended; the second is ready."""
+    chain(double.s(1), double.s().set(queue="mail"))()
+    run_tasks(queues=["celery"])
+
+
+def test_a_step_of_a_workflow_waits_from_the_end_of_what_it_waited_for() -> None:
+    begun_workflow()
+    Message.objects.update(enqueued_at=ago(600))
+    assert Message.objects.get().after is not None
+    TaskResult.objects.update(date_done=ago(4))
+    assert waits() == {"mail": pytest.approx(240, abs=30)}
+
+
+def test_a_step_whose_forerunner_left_no_result_waits_from_its_call() -> None:
+    begun_workflow()
+    TaskResult.objects.all().delete()
+    Message.objects.update(enqueued_at=ago(5))
+    assert waits() == {"mail": pytest.approx(300, abs=30)}
+
+
+def test_the_end_of_a_transaction_leaves_the_planner_as_it_was() -> None:
+    counts()
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW enable_seqscan")
+        assert cursor.fetchone() == ("on",)
