@@ -104,6 +104,10 @@ def _pages(examples: past.Examples) -> Iterator[Page]:
         ("a queue", "queue:mail"),
         ("an argument", "kwargs.order_id:1000"),
         ("part of a name", "ask_42"),
+        ("what runs", "state:RUNNING"),
+        ("what waits", "state:WAITING"),
+        ("part of an error", "error:lost"),
+        ("what is not there", "task:nobody"),
     ):
         yield Page(f"tasks: {name}", f"{tasks}?q={query}")
     yield Page("a failed task", reverse("admin:djtasks_taskrecord_change", args=[examples.failed]))

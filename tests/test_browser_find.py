@@ -270,6 +270,24 @@ def test_failures_are_found_by_class_or_by_what_was_said(prefix: str) -> None:
     assert search("state:FAILURE task:nobody.knows") == [bare.pk]
 
 
+@pytest.mark.parametrize(("all_groups", "groups"), [(1, 50), (3, 50), (5, 50), (20, 2), (20, 50)])
+def test_failures_are_found_however_many_ways_there_are(
+    all_groups: int, groups: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "ALL_GROUPS", all_groups)
+    monkeypatch.setattr(sources, "GROUPS", groups)
+    by_way = {
+        (task, exception): failed(task=task, exception=exception).pk
+        for task in ("shop.a", "shop.b", "shop.c", "shop.d")
+        for exception in ("OSError", "KeyError", "ValueError")
+    }
+    for (task, exception), id in by_way.items():
+        assert search(f"state:FAILURE task:={task} exception:={exception}") == [id]
+        assert len(search(f"state:FAILURE task:{task}")) == 3
+        assert len(search(f"state:FAILURE exception:{exception}")) == 4
+    assert search("state:FAILURE task:e") == []
+
+
 def test_a_task_that_waits_for_its_next_attempt_is_found_by_its_error() -> None:
     waiting = queued(state=1, retries=1, eta=NOW + MINUTE)
     said = '{"exc_type":"ReadTimeout","exc_message":["no answer"]}'

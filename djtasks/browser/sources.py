@@ -32,8 +32,8 @@ OF_A_ROOT: Final = 50_000
 HEAD: Final = 500
 """Messages at the head of each queue that are looked at for those that run."""
 
-ALL_GROUPS: Final = 500
-"""Groups of task and exception that are looked at for those that match."""
+ALL_GROUPS: Final = 1_000
+"""Tasks that failed, and groups of task and exception, that are looked at for those that match."""
 
 GROUPS: Final = 50
 """Groups of failures that are merged; if more match, failures are read by their end."""
@@ -182,7 +182,7 @@ class Search:
     def _groups(self) -> list[tuple[str, str | None]] | None:
         """The tasks and exceptions of failures that can match; None if there are too many."""
         groups = self._ask(GROUPS_OF_FAILED, {"most": ALL_GROUPS + 1})
-        if len(groups) > ALL_GROUPS:
+        if len(groups) > ALL_GROUPS or any(task is None for task, _ in groups):
             return None
         found = [group for group in groups if self.conditions.may_be_of(*group)]
         return found if len(found) <= GROUPS else None

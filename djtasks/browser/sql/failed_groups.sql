@@ -1,4 +1,5 @@
--- The tasks that failed, with the exceptions of each (and none): two loose index scans, a probe each.
+-- The tasks that failed and match, with the exceptions of each (and none): two loose index scans,
+-- a probe each.
 -- Plan: Recursive Unions of Limit > Index Only Scan using djtasks_taskresult_failed.
 WITH RECURSIVE tasks (task) AS (
     (SELECT task FROM djtasks_taskresult WHERE state = 'FAILURE' ORDER BY task LIMIT 1)
@@ -9,7 +10,11 @@ WITH RECURSIVE tasks (task) AS (
     FROM tasks
     WHERE tasks.task IS NOT NULL
 ), known (task) AS (
-    SELECT task FROM tasks WHERE task IS NOT NULL LIMIT %(most)s
+    SELECT m.task
+    FROM (SELECT task FROM tasks LIMIT %(most)s) AS m
+    WHERE (%(task)s::text IS NULL OR m.task = %(task)s::text OR m.task LIKE %(task_end)s::text)
+      AND (%(texts)s::text[] IS NULL OR lower(m.task) LIKE ALL (%(texts)s::text[]))
+      AND m.task IS NOT NULL
 ), groups (task, exception) AS (
     SELECT known.task, (SELECT r.exception FROM djtasks_taskresult r
                         WHERE r.state = 'FAILURE' AND r.task = known.task
@@ -24,4 +29,8 @@ WITH RECURSIVE tasks (task) AS (
     FROM groups
     WHERE groups.exception IS NOT NULL
 )
-SELECT task, exception FROM groups LIMIT %(most)s
+(SELECT task, exception FROM groups LIMIT %(most)s)
+UNION ALL
+-- A row of nulls says that there are more tasks than were looked at.
+SELECT NULL, NULL
+WHERE (SELECT count(*) FROM (SELECT FROM tasks LIMIT %(most)s) AS seen) = %(most)s
