@@ -5,7 +5,7 @@ A percentile that is read from them is wrong by a ninth at most.
 
 from __future__ import annotations
 
-from math import exp2, floor, log2
+from math import exp2, log2
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def class_of(seconds: float) -> int:
     """The class of a run time."""
     if seconds <= SHORTEST:
         return 0
-    return floor(CLASSES_PER_DOUBLING * log2(seconds / SHORTEST))
+    return int(CLASSES_PER_DOUBLING * log2(seconds / SHORTEST))
 
 
 def seconds_of(number: int) -> float:

@@ -15,10 +15,12 @@ from djtasks.execution.lost import Cause
 from djtasks.execution.request import uuid_text
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
+from djtasks.states import FAILURE
 from djtasks.worker.board import Board
 from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
 from djtasks.worker.pace import Pace
+from djtasks.worker.tally import FAILED, UNTIMED, Tally
 from djtasks.worker.terminations import Terminations
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from djtasks.queue.finish import Batch
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.tally import Mark
 
 logger = logging.getLogger("djtasks.worker")
 
@@ -54,6 +57,7 @@ class Crew:
         self.hand: deque[Assignment] = deque()
         self.post_mortem: deque[Assignment] = deque()
         self.terminations = Terminations(self, options.pool)
+        self.tally = Tally()
         self.owner = 0
         self._restarts: dict[int, float] = {}
         self._exited: set[int] = set()
@@ -165,9 +169,15 @@ class Crew:
         logger.error("Task %s[%s]: %s", delivery.task, name, text)
         if assignment.lost is not None:
             # The child died while it recorded an earlier loss: record that without handlers.
-            fail(assignment, batch)
+            self._fail(assignment, batch)
             return
         self._settle(assignment, cause, why, seconds, batch)
+
+    def _fail(self, assignment: Assignment, batch: Batch) -> None:
+        """Record a loss here, where no child can do it with the task's handlers."""
+        delivery = assignment.delivery
+        if fail(assignment, batch) == FAILURE:
+            self.tally.add([(delivery.queue, delivery.task, (FAILED, UNTIMED, 0.0))])
 
     def _take_back(self, assignment: Assignment) -> None:
         """Take a message in hand that a child has not begun."""
@@ -293,8 +303,9 @@ class Crew:
         """Take the outcomes of one child."""
         held = member.held
         runs: list[tuple[float, int]] = []
+        counted: list[tuple[str, str, Mark]] = []
         add = batch.add
-        for token, disposal, text, linked, seconds, fed in member.reader.available():
+        for token, disposal, text, linked, seconds, fed, marked in member.reader.available():
             if token:
                 assignment = held.pop(token, None)
                 # A slot is free again, whichever it is.
@@ -303,6 +314,8 @@ class Crew:
                     continue
                 delivery, owner, _limit, _lost = assignment
                 add(disposal, delivery, owner, text, linked, fed)
+                if marked is not None:
+                    counted.append((delivery.queue, delivery.task, marked))
                 runs.append((seconds, len(delivery.payload or "")))
             elif disposal == "ready":
                 member.ready = True
@@ -315,6 +328,7 @@ class Crew:
                     member.retiring = True
         if runs:
             self.pace.learn(runs)
+            self.tally.add(counted)
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -338,9 +352,9 @@ class Crew:
                 if token not in running:
                     self.hand.append(assignment)
                 elif assignment.lost is not None:
-                    fail(assignment, batch)
+                    self._fail(assignment, batch)
                 elif (revoked := self.terminations.sentenced(assignment)) is not None:
-                    fail(revoked, batch)
+                    self._fail(revoked, batch)
                 else:
                     why = ("lost", "The worker was told to stop at once while the task ran.")
                     self._settle(assignment, Cause.STOPPED, why, running[token], batch)
@@ -348,7 +362,7 @@ class Crew:
         while self.post_mortem:
             assignment = self.post_mortem.popleft()
             if assignment.lost is not None:
-                fail(assignment, batch)
+                self._fail(assignment, batch)
         self.release_hand(batch)
 
     def _await_ends(self, seconds: float) -> None:

@@ -12,7 +12,7 @@ from djtasks.queue.finish import TELL_WAITERS
 from djtasks.queue.sql import load
 from djtasks.queue.stuck import end_stuck
 from djtasks.worker.schedule import Schedule
-from djtasks.worker.session import PLANNER
+from djtasks.worker.session import plan_by_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +26,16 @@ PRUNE_BATCH = 1000
 PRUNE_SECONDS = 0.5
 """Seconds that one look may spend on deleting expired results."""
 
+CHARTS_EVERY = 300.0
 SWEEP_EVERY = 300.0
 LEFTOVERS_EVERY = 3600.0
 
 WAKE = load("wake")
 PRUNE = load("prune")
 PRUNE_GROUPS = load("prune_groups")
+PRUNE_ACTIVITY = load("prune_activity")
+PRUNE_DEPTH = load("prune_depth")
+PRUNE_QUEUES = load("prune_queues")
 SWEEP_WAITERS = load("sweep_waiters")
 SWEEP_PAYLOADS = load("sweep_payloads")
 SWEEP_STATES = load("sweep_states")
@@ -50,9 +54,12 @@ class Housekeeping:
         schedule = self._schedule
         if schedule.due("prune", PRUNE_EVERY):
             self._prune(connection)
+        if schedule.due("charts", CHARTS_EVERY):
+            self._prune_charts(connection)
         if schedule.due("waiters", SWEEP_EVERY):
             connection.execute(SWEEP_WAITERS)
         if schedule.due("leftovers", LEFTOVERS_EVERY):
+            connection.execute(PRUNE_QUEUES)
             connection.execute(SWEEP_PAYLOADS)
             self._end_stuck(connection)
             if age := _result_age():
@@ -67,12 +74,23 @@ class Housekeeping:
         ends = time.monotonic() + PRUNE_SECONDS
         while age and time.monotonic() < ends and not self._stopping():
             with connection.transaction():
-                _plan_by_index(connection)
+                plan_by_index(connection)
                 row = connection.execute(PRUNE, {"age": age, "limit": PRUNE_BATCH}).fetchone()
             if row is None or row[0] < PRUNE_BATCH:
                 return
         # There is more: go on at the next look, after the heartbeat.
         self._schedule.soon("prune")
+
+    def _prune_charts(self, connection: psycopg.Connection[Any]) -> None:
+        """Delete counts that are older than what charts show."""
+        ends = time.monotonic() + PRUNE_SECONDS
+        for statement in (PRUNE_ACTIVITY, PRUNE_DEPTH):
+            gone = PRUNE_BATCH
+            while gone == PRUNE_BATCH and time.monotonic() < ends and not self._stopping():
+                with connection.transaction():
+                    plan_by_index(connection)
+                    row = connection.execute(statement, {"limit": PRUNE_BATCH}).fetchone()
+                gone = row[0] if row else 0
 
     def _sweep_attempts(self, connection: psycopg.Connection[Any], age: float) -> None:
         """Delete expired attempts of tasks that left no result."""
@@ -81,7 +99,7 @@ class Housekeeping:
         while after is not None and time.monotonic() < ends and not self._stopping():
             batch = {"age": age, "after": after, "limit": PRUNE_BATCH}
             with connection.transaction():
-                _plan_by_index(connection)
+                plan_by_index(connection)
                 row = connection.execute(SWEEP_ATTEMPTS, batch).fetchone()
             after = row[0] if row else None
 
@@ -96,12 +114,6 @@ class Housekeeping:
             connection.execute(TELL_WAITERS, {"ids": f"{{{','.join(ids)}}}"})
         for queue in sorted(set(queues)):
             connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
-
-
-def _plan_by_index(connection: psycopg.Connection[Any]) -> None:
-    """Have a transaction find rows by index whatever the statistics say."""
-    for name, value in PLANNER:
-        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
 
 
 def _result_age() -> float | None:

@@ -20,6 +20,7 @@ from djtasks import __version__, signals
 from djtasks.conf import conf
 from djtasks.queue.connect import parameters
 from djtasks.queue.sql import load
+from djtasks.worker.gauge import Gauge
 from djtasks.worker.housekeeping import Housekeeping
 from djtasks.worker.memory import held_by
 from djtasks.worker.orders import Orders
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from djtasks.worker.options import WorkerOptions
     from djtasks.worker.report import Reading, Report
     from djtasks.worker.rescue import Losses
+    from djtasks.worker.tally import Tally
 
 logger = logging.getLogger("djtasks.worker")
 
@@ -44,6 +46,7 @@ TICK = 1.0
 ORPHANS_EVERY = 60.0
 
 MEMORY_EVERY = 30.0
+TALLY_EVERY = 5.0
 
 BEAT = load("beat")
 OBEYED = load("obeyed")
@@ -68,15 +71,17 @@ class RawTextUUID(Loader):
 class Keeper(threading.Thread):
     """Keeps the worker's row alive and rescues the messages of those whose row is not.
 
-    ``report`` tells what is written to that row. ``adopt`` is given messages of dead workers
-    whose end is to be recorded, ``obey`` what the worker is told to do, and ``given_up`` is called
-    when others have given this worker up; all from this thread.
+    ``report`` tells what is written to that row, ``tally`` what was counted for the charts.
+    ``adopt`` is given messages of dead workers whose end is to be recorded, ``obey`` what the
+    worker is told to do, and ``given_up`` is called when others have given this worker up; all
+    from this thread.
     """
 
     def __init__(
         self,
         options: WorkerOptions,
         report: Report,
+        tally: Tally,
         adopt: Callable[[Losses], None],
         obey: Callable[[Orders], None],
         given_up: Callable[[], None],
@@ -84,6 +89,8 @@ class Keeper(threading.Thread):
         super().__init__(name="djtasks-keeper", daemon=True)
         self._options = options
         self._report = report
+        self._tally = tally
+        self._gauge = Gauge()
         self._obey = obey
         self._given_up = given_up
         self._stop_asked = threading.Event()
@@ -161,6 +168,7 @@ class Keeper(threading.Thread):
         self._stirred.set()
         self.join(10)
         with suppress(psycopg.Error), self._guard:
+            self._tally.write(self._open())
             self._open().execute("DELETE FROM djtasks_worker WHERE id = %s", (self._worker_id,))
         self._drop()
 
@@ -197,6 +205,12 @@ class Keeper(threading.Thread):
         if self._may_rescue():
             everywhere = self._schedule.due("orphans", ORPHANS_EVERY)
             self.rescue.look(connection, self._worker_id, everywhere=everywhere)
+        if self._schedule.due("tally", TALLY_EVERY):
+            self._tally.write(connection)
+        if self._gauge.is_due:
+            self._gauge.look(
+                connection, {*(self._options.queues or ()), *self._tally.queues_seen()}
+            )
         self._housekeeping.tidy(connection)
 
     def _beat(self, connection: psycopg.Connection[Any], reading: Reading) -> bool:

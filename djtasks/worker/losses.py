@@ -43,8 +43,11 @@ def settle(
     return None
 
 
-def fail(assignment: Assignment, batch: Batch) -> None:
-    """Record the end of a lost message without running any handler of the task."""
+def fail(assignment: Assignment, batch: Batch) -> str:
+    """Record the end of a lost message without running any handler of the task.
+
+    Returns the state in which it ends.
+    """
     _verdict, kind, detail = assignment.lost or ("", "lost", "")
     state, error = _error(kind, detail)
     name = type(error).__name__
@@ -58,6 +61,7 @@ def fail(assignment: Assignment, batch: Batch) -> None:
         f'"traceback":{json.dumps(text)},"exception":"{name}"',
         fed=None if delivery.feeds is None else failure(state, error, text),
     )
+    return state
 
 
 def _error(kind: str, detail: Any) -> tuple[str, Exception]:

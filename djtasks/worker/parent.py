@@ -56,6 +56,7 @@ class Parent:
         self.keeper = Keeper(
             options,
             self.report,
+            self.crew.tally,
             self._from_keeper_adopt,
             self._from_keeper_obey,
             self._from_keeper_given_up,

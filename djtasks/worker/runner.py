@@ -16,6 +16,7 @@ from djtasks.queue.feeding import fed_members
 from djtasks.queue.finish import linked_members, members, returned_members
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
+from djtasks.worker.tally import mark
 from djtasks.worker.wire import pack
 
 if TYPE_CHECKING:
@@ -87,9 +88,9 @@ def reply(token: int, outcome: Outcome, seconds: float, feeds: bool) -> bytes:
             # It goes back: what is kept of this run is told as well.
             text += attempt_members(outcome)
     fed = fed_members(outcome) if feeds else None
-    return pack((token, disposal, text, linked, seconds, fed))
+    return pack((token, disposal, text, linked, seconds, fed, mark(outcome)))
 
 
 def note(what: str, tokens: list[int]) -> bytes:
     """The frame that tells the parent something else: ready, recalled or worn out."""
-    return pack((0, what, tokens, None, 0.0, None))
+    return pack((0, what, tokens, None, 0.0, None, None))

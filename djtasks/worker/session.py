@@ -62,6 +62,12 @@ PLANNER = (
 )
 
 
+def plan_by_index(connection: psycopg.Connection[Any]) -> None:
+    """Have a transaction find rows by index, and wait for no lock, as :data:`PLANNER` says."""
+    for name, value in PLANNER:
+        connection.execute("SELECT set_config(%s, %s, true)", (name, value))
+
+
 class RawUUID(Loader):
     """UUIDs as their 16 bytes, as they cross to the children."""
 
