@@ -76,7 +76,7 @@ def attention(
     """What is wrong or may be, the worst first. ``queues`` and ``workers`` are as just read."""
     is_served = any(worker.is_alive for worker in workers)
     notes = [*_of_workers(workers), *_of_queues(queues, is_served)]
-    with reading(using) as cursor:
+    with reading(using, few=True) as cursor:
         notes += _overdue(cursor, is_served)
         notes += _unknown(cursor)
         notes += _failing(cursor)

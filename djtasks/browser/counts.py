@@ -58,7 +58,7 @@ class Counts:
 
 def counts(*, using: str | None = None) -> Counts:
     """Count now."""
-    ((ready, scheduled, waiting, failed),) = fetch(COUNTS, {"limit": LIMIT}, using=using)
+    ((ready, scheduled, waiting, failed),) = fetch(COUNTS, {"limit": LIMIT}, using=using, few=True)
     alive = [worker for worker in workers(using=using) if worker.is_alive]
     return Counts(
         ready=capped(ready, LIMIT),

@@ -54,6 +54,7 @@ def failures(
             "budget": BUDGET,
         },
         using=using,
+        few=True,
     )
     return [
         Failures(

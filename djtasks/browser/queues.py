@@ -68,7 +68,7 @@ def queues(*, using: str | None = None) -> list[QueueView]:
     """All queues by name: those that were seen, have ready messages, or had some end lately."""
     fleet = workers(using=using)
     named = [run.id for worker in fleet for run in worker.running]
-    with reading(using) as cursor:
+    with reading(using, few=True) as cursor:
         cursor.execute(QUEUES, {"limit": MOST})
         known = {name: row for name, *row in cursor.fetchall()}
         cursor.execute(LENGTHS, {"limit": LIMIT, "budget": BUDGET})
@@ -109,6 +109,6 @@ def _serving(queue: str, fleet: list[WorkerView]) -> tuple[str, ...]:
 
 def names(*, using: str | None = None) -> list[str]:
     """The names of the queues, for a choice."""
-    with reading(using) as cursor:
+    with reading(using, few=True) as cursor:
         cursor.execute(NAMES, {"limit": MOST})
         return [name for (name,) in cursor.fetchall()]

@@ -44,9 +44,9 @@ def reading(using: str | None = None, *, few: bool = False) -> Iterator[CursorWr
 
 
 def fetch(
-    statement: str, parameters: dict[str, Any], *, using: str | None = None
+    statement: str, parameters: dict[str, Any], *, using: str | None = None, few: bool = False
 ) -> list[tuple[Any, ...]]:
-    """The rows of one statement."""
-    with reading(using) as cursor:
+    """The rows of one statement; ``few`` is as of :func:`reading`."""
+    with reading(using, few=few) as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())

@@ -21,5 +21,6 @@ def waits(*, using: str | None = None) -> dict[str, float]:
     Where a task waited for others, its time counts from their end, if that is known.
     """
     return {
-        queue: max(0.0, seconds) for queue, seconds in fetch(WAITS, {"ranks": RANKS}, using=using)
+        queue: max(0.0, seconds)
+        for queue, seconds in fetch(WAITS, {"ranks": RANKS}, using=using, few=True)
     }

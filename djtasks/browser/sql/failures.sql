@@ -2,7 +2,8 @@
 -- and how many, counted to a limit. What may be counted is shared by all groups that are shown.
 -- Plan: Recursive Union of Limit > Append of Index Only Scans using djtasks_taskresult_failed: the
 -- next exception of the task, then failures without one, then the next task; two probes a group.
--- Then Nested Loops with Limit > Index Only Scan using it, each in the range of one group.
+-- Then Nested Loops with Limit > Index Only Scan using it, each in the range of one group. Those
+-- without an exception are in the order of the index only if it is named, though it is null.
 WITH RECURSIVE kind (task, exception, number) AS (
     (SELECT task, exception, 1
      FROM djtasks_taskresult
@@ -48,7 +49,7 @@ WITH RECURSIVE kind (task, exception, number) AS (
          FROM djtasks_taskresult r
          WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception IS NULL
            AND kind.exception IS NULL AND r.date_done >= %(since)s
-         ORDER BY r.date_done DESC
+         ORDER BY r.exception DESC, r.date_done DESC
          LIMIT 1)
     ) AS ends
     ORDER BY ends.last DESC, kind.task, kind.exception
@@ -74,7 +75,7 @@ CROSS JOIN LATERAL (
          FROM djtasks_taskresult r
          WHERE r.state = 'FAILURE' AND r.task = latest.task AND r.exception IS NULL
            AND latest.exception IS NULL AND r.date_done >= %(since)s
-         ORDER BY r.date_done
+         ORDER BY r.exception, r.date_done
          LIMIT (SELECT rows + 1 FROM share))
     ) AS s
 ) AS counted
