@@ -75,6 +75,8 @@ def test_it_is_taken_for(text: str, filter: Filter) -> None:
         ("since:2026-02-30", "“since:” is a time back from now"),
         ("until:999999w", "“until:” is a time back from now"),
         ("root:01a2", "needs a whole id"),
+        (f"root:{'x' * 256}", "has 256 characters"),
+        (f"id:{'x' * 256}", "has 256 characters"),
         ("args.first:1", "needs a position"),
         ("args.²:1", "needs a position"),
         ("a\0b", "NUL"),

@@ -201,6 +201,8 @@ def _take(found: dict[str, Any], name: str, value: str) -> None:
     else:
         if kind in ("since", "until"):
             _moment(kind, told, datetime.now(UTC))
+        elif kind == "id":
+            _key(told)
         _once(found, kind, kind, told)
 
 
@@ -246,6 +248,10 @@ def _term(kind: str, key: str, value: str) -> Term:
 def _root(value: str) -> UUID:
     if re.fullmatch(r"[0-9a-fA-F-]{1,35}", value) and len(value.replace("-", "")) < 32:
         raise SearchError(_("“root:” needs a whole id, not the beginning of one."))
+    return _key(value)
+
+
+def _key(value: str) -> UUID:
     try:
         return to_uuid(value)[0]
     except ValueError as error:
