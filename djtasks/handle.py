@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Self
 
+    from djtasks.app import App
+
 R = TypeVar("R")
 
 
@@ -78,6 +80,13 @@ class Handle(Generic[R]):
     def key(self) -> UUID:
         """The primary key of the task's rows."""
         return self._key
+
+    @property
+    def app(self) -> App:
+        """The app object, :data:`djtasks.app`."""
+        from djtasks.app import app
+
+        return app
 
     # What is known of it; read anew each time until the task has ended
 

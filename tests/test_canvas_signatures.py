@@ -32,6 +32,7 @@ from djtasks import (
     xmap,
     xstarmap,
 )
+from djtasks.canvas import maybe_subtask
 from djtasks.codec import decode_call, encode_call
 from djtasks.testing import capture_tasks
 from tests.own_registry import own_registry  # noqa: F401
@@ -292,6 +293,29 @@ def test_immutable_is_for_the_members_of_a_group_and_a_header() -> None:
     assert whole.body is not None
     assert not whole.body.immutable
     assert not whole.immutable
+
+
+def test_ids_may_be_set_as_attributes() -> None:
+    sig: Any = s(1)
+    sig.id, sig.root_id, sig.parent_id = "own", "root", "parent"
+    assert sig.options == {"task_id": "own", "root_id": "root", "parent_id": "parent"}
+    assert (sig.id, sig.root_id, sig.parent_id) == ("own", "root", "parent")
+
+
+def test_options_that_are_lists_grow() -> None:
+    sig = s(1)
+    assert sig.append_to_list_option("tags", "a") == "a"
+    sig.append_to_list_option("tags", "a")
+    assert sig.options["tags"] == ["a"]
+    sig.extend_list_option("tags", ["a", "b"])
+    sig.extend_list_option("tags", "c")
+    assert sig.options["tags"] == ["a", "a", "b", "c"]
+
+
+def test_they_give_json_their_dict() -> None:
+    for sig in every_kind().values():
+        assert type(sig.__json__()) is dict
+        assert sig.__json__() == sig
 
 
 def test_set_and_replace_work_on_every_kind() -> None:
@@ -681,6 +705,23 @@ def test_they_run_here_too() -> None:
     assert whole.apply(kwargs={"body": echo.s()}).get() == [([0, 2, 4],), {}]
 
 
+def test_a_chord_runs_here_with_another_body_and_raises_if_asked() -> None:
+    whole = chord([add.s(1, 1), add.s(2, 2)], echo.s())
+    assert whole.apply(body=echo.s().set(immutable=True)).get() == [(), {}]
+    broken = chord([add.s(1, "x")], echo.s())
+    with pytest.raises(TypeError, match="unsupported operand"):
+        broken.apply(propagate=True)
+    assert broken.apply(propagate=False).state == "FAILURE"
+
+
+@pytest.mark.django_db
+def test_what_tunes_the_polling_of_a_chord_is_ignored() -> None:
+    with capture_tasks() as calls:
+        chord([add.s(1, 1)], echo.s()).apply_async(interval=0.5, max_retries=3)
+        chord([add.s(1, 1)], interval=0.5)(echo.s(), max_retries=3)
+    assert [call.options for call in calls] == [{}, {}, {}, {}]
+
+
 def test_a_chord_without_a_body_is_not_sent() -> None:
     with pytest.raises(TypeError, match="This chord has no body"):
         chord([add.s(1, 1)])()
@@ -691,6 +732,7 @@ def test_maybe_signature_rebuilds_every_kind() -> None:
         assert maybe_signature(sig) is sig
         assert type(maybe_signature(plain(sig))) is type(sig)
         assert maybe_signature(sig, clone=True) is not sig
+        assert maybe_subtask(sig) is sig
 
 
 def test_the_tasks_of_the_canvas_are_registered() -> None:

@@ -69,6 +69,10 @@ def test_a_task_that_was_called_is_pending_and_all_of_it_is_known() -> None:
     assert (result.date_done, result.traceback, result.children, result.parent) == (None,) * 4
 
 
+def test_results_know_the_app() -> None:
+    assert AsyncResult("some-id").app is app
+
+
 def test_a_task_that_returned_has_its_value() -> None:
     result = add.delay(1, 2)
     run_tasks()

@@ -4,7 +4,13 @@ from djtasks.canvas.chain import chain
 from djtasks.canvas.chord import chord
 from djtasks.canvas.group import group
 from djtasks.canvas.items import chunks, xmap, xstarmap
-from djtasks.canvas.signature import Signature, maybe_signature, signature, subtask
+from djtasks.canvas.signature import (
+    Signature,
+    maybe_signature,
+    maybe_subtask,
+    signature,
+    subtask,
+)
 from djtasks.canvas.stamping import StampingVisitor
 
 __all__ = [
@@ -15,6 +21,7 @@ __all__ = [
     "chunks",
     "group",
     "maybe_signature",
+    "maybe_subtask",
     "signature",
     "subtask",
     "xmap",

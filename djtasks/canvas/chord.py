@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from djtasks.canvas.checking import keywords
 from djtasks.canvas.composite import (
     Composite,
     as_signature,
@@ -39,6 +40,7 @@ class chord(Composite):
 
     NAME = "djtasks.chord"
     KIND = "chord"
+    PARTS = "header"
 
     def __init__(
         self,
@@ -118,15 +120,24 @@ class chord(Composite):
         self,
         args: Iterable[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
+        propagate: bool | None = None,
+        body: Any = None,
         **options: Any,
     ) -> Any:
-        """Run the header and then the body here; parameters are those of :meth:`apply_async`."""
-        sig, kwargs = self._with_body(kwargs)
+        """Run the header and then the body here; parameters are those of :meth:`apply_async`.
+
+        ``body`` is another body. ``propagate`` says whether a failure is raised, as ``throw``.
+        """
+        if propagate is not None:
+            options.setdefault("throw", propagate)
+        sig, kwargs = self._with_body(kwargs, body)
         return super(chord, sig).apply(args, kwargs, **options)
 
-    def _with_body(self, kwargs: Mapping[str, Any] | None) -> tuple[Self, dict[str, Any]]:
-        kwargs = dict(kwargs or {})
-        body = kwargs.pop("body", None)
+    def _with_body(
+        self, kwargs: Mapping[str, Any] | None, body: Any = None
+    ) -> tuple[Self, dict[str, Any]]:
+        kwargs = keywords(kwargs)
+        body = kwargs.pop("body", body)
         if body is None:
             body_of(self)
             return self, kwargs

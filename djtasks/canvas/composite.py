@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from djtasks.canvas.checking import arguments, keywords, parts_of
 from djtasks.canvas.lazy import Lazy, WithLazyItems
 from djtasks.canvas.signature import Signature
 
@@ -20,11 +21,13 @@ class Composite(WithLazyItems, Signature[Any]):
     """What stands in the place of a task's name."""
     KIND: ClassVar[str]
     """Its ``subtask_type``."""
+    PARTS: ClassVar[str] = "tasks"
+    """The keyword argument with the signatures that it is made of."""
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: object = None) -> Self:
         """Rebuild it, and the signatures in it, from the dict that it became."""
-        return cls._made(d["kwargs"], d)
+        return cls._made(parts_of(d, cls.KIND, cls.PARTS), d)
 
     @classmethod
     def _made(cls, kwargs: Mapping[str, Any], sections: Mapping[str, Any]) -> Self:
@@ -64,7 +67,7 @@ class Composite(WithLazyItems, Signature[Any]):
         """
         from djtasks.canvas.send import send
 
-        return send(self, tuple(args or ()), dict(kwargs or {}), _given(options))
+        return send(self, arguments(args), keywords(kwargs), _given(options))
 
     def apply(
         self,
@@ -75,7 +78,7 @@ class Composite(WithLazyItems, Signature[Any]):
         """Run all its tasks here, and return the result of the whole."""
         from djtasks.canvas.eager import apply
 
-        return apply(self, tuple(args or ()), dict(kwargs or {}), _given(options))
+        return apply(self, arguments(args), keywords(kwargs), _given(options))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """:meth:`apply_async` with star arguments. Unlike that of a task it enqueues."""
@@ -96,7 +99,7 @@ class Composite(WithLazyItems, Signature[Any]):
         _, _, merged = Signature._merge(self, options=options)
         copy = self._made(self._copied(), {**self._sections(), "options": deepcopy(merged)})
         if (args or kwargs) and not self.immutable:
-            copy._begin_with(tuple(args or ()), dict(kwargs or {}))
+            copy._begin_with(arguments(args), keywords(kwargs))
         return copy
 
     partial = clone

@@ -7,6 +7,7 @@ from copy import deepcopy
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from djtasks.canvas.checking import parts_of
 from djtasks.canvas.composite import as_signature
 from djtasks.canvas.group import group
 from djtasks.canvas.lazy import Lazy, WithLazyItems
@@ -23,7 +24,11 @@ SHOWN = 100
 
 
 class _Items(WithLazyItems, Signature[Any]):
-    """A signature of one of the built-in tasks that take a task and its items."""
+    """A signature of one of the built-in tasks that take a task and its items.
+
+    Those of a subclass take options of the call as keywords, and, as every signature does, further
+    ones as a mapping ``options``.
+    """
 
     NAME: ClassVar[str]
 
@@ -35,7 +40,8 @@ class _Items(WithLazyItems, Signature[Any]):
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: object = None) -> Self:
         """Rebuild it from the dict that it became."""
-        return cls(**d["kwargs"], options=dict(d.get("options") or {}))
+        kwargs = parts_of(d, cls.__name__, "it")
+        return cls(**kwargs, options=dict(d.get("options") or {}))
 
     def clone(
         self,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from djtasks.canvas.checking import check_link
+
 if TYPE_CHECKING:
     from typing import Self
 
     from djtasks.canvas.signature import Signature
 
+T = TypeVar("T")
 S = TypeVar("S", bound="Signature[Any]")
 
 
@@ -29,11 +32,11 @@ class Linked:
 
         Returns the callback, as Celery does.
         """
-        return self._append("link", callback)
+        return self.append_to_list_option("link", callback)
 
     def link_error(self, errback: S) -> Any:
         """Call ``errback`` when the task fails; returns the errback, as Celery does."""
-        return self._append("link_error", errback)
+        return self.append_to_list_option("link_error", errback)
 
     def on_error(self, errback: Signature[Any]) -> Self:
         """:meth:`link_error`, but returns the signature itself."""
@@ -49,8 +52,18 @@ class Linked:
             found.extend(signature(linked).flatten_links())
         return found
 
-    def _append(self, option: str, value: S) -> S:
-        links = self.options[option] = as_list(self.options.get(option))
-        if value not in links:
-            links.append(value)
+    def append_to_list_option(self, key: str, value: T) -> T:
+        """Add to an option that is a list, unless it is there already; returns the value.
+
+        Raises :class:`TypeError` for a link that is no signature.
+        """
+        if key in ("link", "link_error"):
+            check_link(value)
+        found = self.options[key] = as_list(self.options.get(key))
+        if value not in found:
+            found.append(value)
         return value
+
+    def extend_list_option(self, key: str, value: Any) -> None:
+        """Add one value or several to an option that is a list, also those that are there."""
+        self.options[key] = [*as_list(self.options.get(key)), *as_list(value)]

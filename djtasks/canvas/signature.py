@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
+from djtasks.canvas import checking
 from djtasks.canvas.links import Linked, as_list
 from djtasks.canvas.stamping import Stamped
 from djtasks.codec import decode_call
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
     from djtasks.result import AsyncResult
     from djtasks.task import Task
 
-__all__ = ["Signature", "as_list", "maybe_signature", "signature", "subtask"]
+__all__ = [
+    "Signature",
+    "as_list",
+    "maybe_signature",
+    "maybe_subtask",
+    "signature",
+    "subtask",
+]
 
 R = TypeVar("R")
 S = TypeVar("S", bound="Signature[Any]")
@@ -37,6 +45,15 @@ def _item(key: str) -> Any:
         lambda self: self[key],
         lambda self, value: self.__setitem__(key, value),
         doc=f"The item ``{key}``.",
+    )
+
+
+def _option(name: str) -> Any:
+    """An attribute that reads and writes one option, which is None until it is set or frozen."""
+    return property(
+        lambda self: self["options"].get(name),
+        lambda self, value: self["options"].__setitem__(name, value),
+        doc=f"The option ``{name}``; None until it is set or frozen.",
     )
 
 
@@ -73,24 +90,23 @@ class Signature(Linked, Stamped, dict[str, Any], Generic[R]):
         **more_options: Any,
     ) -> None:
         if isinstance(task, Mapping):
+            checking.check_dict(task, self.TYPES)
             super().__init__(task)
-            self["args"] = tuple(self.get("args") or ())
-            self["kwargs"] = dict(self.get("kwargs") or {})
+            self["args"] = checking.arguments(self.get("args"))
+            self["kwargs"] = checking.keywords(self.get("kwargs"))
             self["options"] = dict(self.get("options") or {})
             self.setdefault("subtask_type", None)
             self.setdefault("immutable", False)
             return
-        if isinstance(task, str):
-            name = task
-        else:
-            name = task.name
+        name = checking.name_of(task)
+        if not isinstance(task, str):
             self._type = task
         if type is not None:
             self._type = type
         super().__init__(
             task=name,
-            args=tuple(args or ()),
-            kwargs=dict(kwargs or {}),
+            args=checking.arguments(args),
+            kwargs=checking.keywords(kwargs),
             options={**(options or {}), **more_options},
             subtask_type=subtask_type,
             immutable=immutable,
@@ -109,6 +125,7 @@ class Signature(Linked, Stamped, dict[str, Any], Generic[R]):
     @classmethod
     def from_dict(cls, d: Mapping[str, Any], app: object = None) -> Signature[Any]:
         """Rebuild the signature that became this dict, of the class that it was."""
+        checking.check_dict(d, Signature.TYPES)
         if "payload" in d:
             # As a message carries it: arguments with types that JSON does not have.
             args, arguments = decode_call(d["payload"])
@@ -128,20 +145,9 @@ class Signature(Linked, Stamped, dict[str, Any], Generic[R]):
         """The name of the task."""
         return self.task
 
-    @property
-    def id(self) -> str | None:
-        """The task id, once it is set or frozen."""
-        return self.options.get("task_id")
-
-    @property
-    def parent_id(self) -> str | None:
-        """The id of the parent, once it is set or frozen."""
-        return self.options.get("parent_id")
-
-    @property
-    def root_id(self) -> str | None:
-        """The id of the root, once it is set or frozen."""
-        return self.options.get("root_id")
+    id: str | None = _option("task_id")
+    parent_id: str | None = _option("parent_id")
+    root_id: str | None = _option("root_id")
 
     @property
     def type(self) -> Task[..., R]:
@@ -216,13 +222,10 @@ class Signature(Linked, Stamped, dict[str, Any], Generic[R]):
             kept = self._KEPT_OPTIONS.union(merged.get("stamped_headers") or ())
             later = {k: v for k, v in options.items() if k not in kept or k not in merged}
             merged = {**merged, **later}
+        given, named = checking.arguments(args), checking.keywords(kwargs)
         if self.immutable and not force:
             return tuple(self.args), self.kwargs, merged
-        return (
-            (*args, *self.args) if args else tuple(self.args),
-            {**self.kwargs, **kwargs} if kwargs else self.kwargs,
-            merged,
-        )
+        return (*given, *self.args), {**self.kwargs, **named} if named else self.kwargs, merged
 
     def clone(
         self,
@@ -306,6 +309,10 @@ class Signature(Linked, Stamped, dict[str, Any], Generic[R]):
 
     # As a value
 
+    def __json__(self) -> dict[str, Any]:
+        """The dict that JSON gets."""
+        return dict(self)
+
     def reprcall(self, *args: Any, **kwargs: Any) -> str:
         """The call as source text, with these arguments merged in: ``proj.add(2, 2)``."""
         args, kwargs, _ = self._merge(args, kwargs, force=True)
@@ -378,3 +385,6 @@ def maybe_signature(
     if d is None or (isinstance(d, Signature) and not clone):
         return d
     return signature(d)
+
+
+maybe_subtask = maybe_signature
