@@ -49,6 +49,17 @@ def travelling(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def options_of(carried: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a call, of which :func:`travelling` made what its message carries."""
+    found = dict(carried)
+    found.update(found.pop("stamps", None) or {})
+    hard, soft = found.pop("timelimit", None) or (None, None)
+    group_id = found.pop("group", None)
+    given = {"time_limit": hard, "soft_time_limit": soft, "group_id": group_id}
+    found.update((name, value) for name, value in given.items() if value is not None)
+    return found
+
+
 def packed_links(name: str, option: str, links: Sequence[Any]) -> list[dict[str, Any]]:
     """Linked signatures as JSON that :func:`djtasks.signature` makes signatures from again."""
     packed = []

@@ -253,6 +253,14 @@ def test_errbacks_of_a_body_reach_the_header_where_the_setting_says_so(settings:
     assert sorted(notes()) == sorted([f"errback {failed.id}", f"errback {result.id}"])
 
 
+def test_an_errback_of_a_body_that_never_ran_knows_what_its_message_carries() -> None:
+    body = canvas.note.s().set(headers={"x": 1}, time_limit=9.5).stamp(order="2-17")
+    whole = chord([boom()], body.on_error(canvas.errback_that_looks.s()))
+    whole.delay()
+    eventually(lambda: len(notes()) == 1, "the errback")
+    assert notes() == ["{'x': 1} {'order': '2-17'} [9.5, None]"]
+
+
 def test_an_errback_may_be_a_coroutine() -> None:
     failed = boom().on_error(canvas.async_errback.s()).delay()
     body = chord([boom()], canvas.note.s().on_error(canvas.async_errback.s())).delay()

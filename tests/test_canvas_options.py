@@ -37,6 +37,12 @@ def row(result: Any) -> TaskResult:
     return TaskResult.objects.get(id=result.key)
 
 
+def nested(value: Any, ends: int) -> Any:
+    """The list that a body was given, with its first ends in a list of their own."""
+    [given] = value
+    return [[given[:ends], *given[ends:]]]
+
+
 def wait_between(before: Any, after: Any) -> float:
     """Seconds from the end of a task until the beginning of the one behind it."""
     started, done = row(after).started_at, row(before).date_done
@@ -232,6 +238,21 @@ def test_every_task_knows_its_root_its_parent_and_its_group() -> None:
     assert (left["group_index"], right["group_index"]) == (0, 1)
     assert [one.id for one in header.results] == [left["id"], right["id"]]
     assert {told["group"] for told in (first, inner, body, last)} == {None}
+
+
+def test_members_of_a_header_know_the_group_that_its_handle_is() -> None:
+    two = canvas.same.s(1) | group(canvas.whereabouts.s(), canvas.whereabouts.s())
+    header = group(two, canvas.whereabouts.s(), canvas.whereabouts.s(), task_id="my-group")
+    result = chord(header, canvas.listed.s()).delay()
+    [[inner, *others]] = nested(result.get(PATIENCE), 2)
+    members = result.parent
+    assert members.id == "my-group"
+    assert [(told["group"], told["group_index"]) for told in others] == [
+        ("my-group", 1),
+        ("my-group", 2),
+    ]
+    assert [told["group"] for told in inner] == [members.results[0].id] * 2
+    assert [told["group_index"] for told in inner] == [0, 1]
 
 
 def test_the_handle_of_a_frozen_workflow_is_that_of_its_run() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from djtasks import Signature, chain, chord, group
+from djtasks import Signature, chain, chord, group, signature
 from djtasks.exceptions import ChordError, ImproperlyConfigured
 from djtasks.models import Input, Join, Message, TaskResult
 from djtasks.testing import run_tasks
@@ -170,6 +170,31 @@ def test_a_step_knows_what_follows_it() -> None:
     first, second = result.parent.parent.get(), result.parent.get()
     assert first == [tasks.jot.name, tasks.look_ahead.name]
     assert second == [tasks.jot.name]
+
+
+def test_what_follows_has_the_options_that_it_was_given() -> None:
+    errback = tasks.jot.si("errback")
+    given: dict[str, Any] = {
+        "queue": "celery",
+        "priority": 3,
+        "time_limit": 9.0,
+        "soft_time_limit": 7.0,
+        "headers": {"x": 1},
+        "countdown": 0.5,
+        "expires": 60.0,
+        "ignore_result": True,
+        "task_id": "the-last",
+    }
+    last = tasks.jot.s("x").set(**given, link_error=[errback]).stamp(order="2-17")
+    chain(tasks.look_at_options.s(), last).apply_async()
+    [options] = [ran.result for ran in run_tasks() if ran.name == tasks.look_at_options.name]
+    assert {name: options[name] for name in given} == given
+    assert [link["task"] for link in options["link_error"]] == [tasks.jot.name]
+    assert (options["order"], options["stamped_headers"]) == ("2-17", ["order"])
+    assert "parent_id" in options
+    again = signature({**tasks.jot.s("x"), "options": {**options, "task_id": "another"}})
+    again.apply_async()
+    assert Message.objects.get(custom_id="another").options is not None
 
 
 def test_a_header_member_knows_the_body() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from djtasks.canvas.signature import Signature
+from djtasks.carried import options_of
 from djtasks.models import Message, MessageState
 
 if TYPE_CHECKING:
@@ -48,16 +50,22 @@ def _together(messages: list[Message]) -> Signature[Any]:
 
 
 def _signature(message: Message) -> Signature[Any]:
+    options = {
+        "task_id": message.custom_id or str(message.id),
+        "queue": message.queue,
+        "priority": -message.rank,
+        "root_id": message.root_id and str(message.root_id),
+        "parent_id": message.parent_id and str(message.parent_id),
+        "eta": message.eta,
+        "countdown": message.countdown,
+        "expires": message.expires if message.lifetime is None else message.lifetime,
+        **options_of(json.loads(message.options or "{}")),
+    }
     return Signature.from_dict(
         {
             "task": message.task,
             "payload": message.payload,
-            "options": {
-                "task_id": message.custom_id or str(message.id),
-                "queue": message.queue,
-                "root_id": str(message.root_id),
-                "parent_id": str(message.parent_id),
-            },
+            "options": {name: value for name, value in options.items() if value is not None},
             "subtask_type": None,
             "immutable": bool(message.immutable),
         }

@@ -34,6 +34,8 @@ class chain(Composite):
     KIND = "chain"
 
     _folded: list[Signature[Any]] | None = None
+    """The steps, on their way from ``__new__``, which must fold them to know whether it is a chain
+    that they are, to ``__init__``, which Python calls with what was given once more."""
 
     def __new__(cls, *tasks: Any, **options: Any) -> Self:
         """The chain, or what a single group or chord without options is."""

@@ -11,6 +11,7 @@ from django.db import transaction
 from djtasks import calling, eager, states
 from djtasks.canvas.plan import Gathering
 from djtasks.canvas.send import Planned, divided
+from djtasks.carried import travelling
 from djtasks.codec import decode_call, encode_call
 from djtasks.conf import conf
 from djtasks.eager import EagerResult
@@ -168,7 +169,10 @@ class _Run:
             self._ready.append((step, step.args if step.immutable else (value, *step.args)))
 
     def _fail(self, cause: Step, state: str, error: BaseException, traceback: str | None) -> None:
-        """End all that waits for a step, and what waits for that."""
+        """End all that waits for a step, and what waits for that.
+
+        The rules are those of the function ``djtasks_fail`` (``0001_fail.sql``), for what is rows.
+        """
         causes = deque([(cause, state, error)])
         failed: set[UUID] = set()
         while causes:
@@ -199,8 +203,9 @@ class _Run:
             step.task,
             step.args,
             step.kwargs,
-            step.options["link_error"],
+            travelling(step.task, step.options),
             error,
             traceback,
             root_id=str(step.root_id),
+            parent_id=None if step.parent_id is None else str(step.parent_id),
         )

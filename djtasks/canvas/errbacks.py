@@ -30,8 +30,8 @@ def call_stored_errbacks(
 
     ``payload``, ``options`` and ``exception`` are JSON texts, as the body's row had them.
     """
-    links = json.loads(options).get("link_error")
-    if not links:
+    carried = json.loads(options)
+    if not carried.get("link_error"):
         # The word stood somewhere else in the options.
         return
     args, kwargs = decode_call(payload)
@@ -40,7 +40,7 @@ def call_stored_errbacks(
         task,
         args,
         kwargs,
-        links,
+        carried,
         decode_exception(exception),
         traceback,
         root_id=self.request.root_id,
@@ -52,21 +52,26 @@ def call_errbacks(
     task: str,
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
-    errbacks: Sequence[Any],
+    carried: Mapping[str, Any],
     error: BaseException,
     traceback: str | None,
     *,
     root_id: str | None,
+    parent_id: str | None = None,
 ) -> None:
-    """Call the errbacks of a task that ended with ``error`` without having run."""
+    """Call the errbacks of a task that ended with ``error`` without having run.
+
+    ``carried`` is what its message carries, its errbacks among it.
+    """
     request = Context(
         id=task_id,
         task=task,
         args=list(args),
         kwargs=dict(kwargs),
-        errbacks=list(errbacks),
         root_id=root_id,
+        parent_id=parent_id,
         called_directly=False,
+        **Context._from_options(dict(carried)),
     )
     einfo = ExceptionInfo(error)
     einfo.traceback = traceback or einfo.traceback

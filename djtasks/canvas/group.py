@@ -136,17 +136,16 @@ class group(Composite):
         Returns the copies; for a generator, whose members get theirs later, nothing.
         """
         linked = as_signature(errback, "An errback")
-        copies: list[Any] = []
         members = self.kwargs["tasks"]
+        if isinstance(members, Lazy):
 
-        def change(index: int, member: Signature[Any]) -> Signature[Any]:
-            copy = member.link_error(linked.clone())
-            if members is self.kwargs["tasks"] and not isinstance(members, Lazy):
-                copies.append(copy)
-            return member
+            def change(index: int, member: Signature[Any]) -> Signature[Any]:
+                member.link_error(linked.clone())
+                return member
 
-        on_each(members, change)
-        return tuple(copies)
+            members.change(change)
+            return ()
+        return tuple(member.link_error(linked.clone()) for member in members)
 
     def freeze(
         self,

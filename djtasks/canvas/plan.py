@@ -35,6 +35,10 @@ TO_HEADER = frozenset({"countdown", "eta"})
 """Options of a chord that are meant for its header alone; all others are its body's too."""
 
 
+OF_POLLING = frozenset({"interval", "max_retries"})
+"""Options of a chord that tune how Celery polls: nothing does here."""
+
+
 @dataclass(slots=True)
 class Step:
     """One task of a plan: a call, what it waits for, and where its end is counted.
@@ -275,18 +279,22 @@ class _Planner:
         key, custom_id = self._id(tail.task_id)
         group_id = custom_id or str(key)
         head = _head_of(sig, head, options)
-        # Members of a chord's header have their group and index by the join that they feed.
+        # Members of a chord's header have their group and index by the join that they feed, unless
+        # the group has another id, or a member before them has another number of ends than one.
         counted = place.sink if place.sink is not None and place.sink.many else None
         links = [signature(link).set(immutable=True) for link in tail.link]
         parent_id, handles = self._parent_id, []
         for index, member in enumerate(sig.stream()):
             self._parent_id = parent_id
+            is_told = (
+                counted is not None and counted.count == index and str(counted.join) == group_id
+            )
             found = yield from self.part(
                 member,
                 head,
                 Tail(
-                    group_id=None if counted else group_id,
-                    group_index=None if counted else index,
+                    group_id=None if is_told else group_id,
+                    group_index=None if is_told else index,
                     # Celery's meaning: a group's callback is its first member's.
                     link=tuple(links) if index == 0 else (),
                 ),
@@ -308,6 +316,8 @@ class _Planner:
         tail = _tail_of(options, tail)
         own = tuple(as_list(options.pop("link_error", None)))
         errbacks = (*place.errbacks, *own)
+        for name in OF_POLLING:
+            options.pop(name, None)
         of_body = {name: value for name, value in options.items() if name not in TO_HEADER}
         header, body = sig.header, body_of(sig)
         key, custom_id = self._id(header.options.get("task_id"))

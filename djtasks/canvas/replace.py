@@ -14,12 +14,14 @@ from djtasks.canvas.send import Planned
 from djtasks.canvas.signature import Signature, signature
 from djtasks.conf import conf
 from djtasks.exceptions import ImproperlyConfigured, Replaced
+from djtasks.execution.request import uuid_text
 from djtasks.queue.enqueue import enqueue
 from djtasks.queue.message import NewMessage
 from djtasks.queue.sql import load
 
 if TYPE_CHECKING:
     from djtasks.execution.request import Context
+    from djtasks.queue.delivery import Delivery
 
 WIDEN_JOIN = load("widen_join")
 
@@ -40,7 +42,7 @@ def replace(request: Context, sig: Signature[Any]) -> Any:
     if delivery.feeds is not None:
         sink = Sink(UUID(bytes=delivery.feeds), many=False, position=delivery.position)
     options: dict[str, Any] = {"task_id": request.id}
-    if request.group is not None and delivery.position is None:
+    if request.group is not None and (request.group, request.group_index) != _told(delivery):
         options.update(group_id=request.group, group_index=request.group_index)
     nesting = (request.replaced_task_nesting or 0) + 1
     planned = Planned(
@@ -61,6 +63,13 @@ def replace(request: Context, sig: Signature[Any]) -> Any:
             request.update(replacement=(message, [row for row in rows if row is not message]))
             raise Replaced("Replaced by new task")
     raise ImproperlyConfigured("Cannot replace a task with what has no task at its end.")
+
+
+def _told(delivery: Delivery) -> tuple[str | None, int | None]:
+    """Group and index of a member of a chord's header, if they are only told by its place."""
+    if delivery.position is None or delivery.feeds is None:
+        return None, None
+    return uuid_text(delivery.feeds), delivery.position
 
 
 def replacing(request: Context, sig: Any) -> Signature[Any]:

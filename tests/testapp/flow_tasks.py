@@ -203,6 +203,12 @@ def broken_after(number: int) -> Iterator[Signature[int]]:
 
 
 @shared_task
+def errback_that_looks(request: Any, error: BaseException, traceback: str | None) -> None:
+    """An errback that writes down what the failed task's message carries."""
+    Note.objects.create(text=f"{request.headers} {request.stamps} {request.timelimit}")
+
+
+@shared_task
 async def async_errback(request: Any, error: BaseException, traceback: str | None) -> None:
     """An errback that is a coroutine: write a row."""
     await Note.objects.acreate(text=f"async {request.id} {type(error).__name__}: {error}")

@@ -94,6 +94,13 @@ def look_ahead(self: Task[..., Any], *args: Any) -> list[str]:
 
 
 @shared_task(bind=True)
+def look_at_options(self: Task[..., Any]) -> dict[str, Any]:
+    """The options of the task that follows."""
+    following = self.request.chain or []
+    return dict(following[0].options)
+
+
+@shared_task(bind=True)
 def call_others(self: Task[..., Any]) -> str:
     """Send a chain and a group from inside a task."""
     chain(double.s(1), double.s()).apply_async()
