@@ -20,6 +20,7 @@ from djtasks.browser.sql import load
 __all__ = ["Activity", "Point", "QueueActivity", "Range", "TaskActivity", "activity"]
 
 ACTIVITY = load("activity")
+TASK_ACTIVITY = load("task_activity")
 DEPTHS = load("depths")
 
 TASKS: Final = 25
@@ -150,25 +151,29 @@ def activity(
         "until": times[-1] + range.span,
         "queue": queue,
         "task": task,
-        "tasks": TASKS,
     }
     depths: dict[int, tuple[int, float]] = {}
     with reading(using) as cursor:
         cursor.execute(ACTIVITY, given)
+        totals = cursor.fetchall()
+        cursor.execute(TASK_ACTIVITY, {**given, "tasks": _busiest(totals)})
         rows = cursor.fetchall()
         if task is None:
             cursor.execute(DEPTHS, given)
             depths = {at: (ready, latency) for at, ready, latency in cursor.fetchall()}
     places = {at: place for place, at in enumerate(times)}
-    by_time: defaultdict[int, _Sum] = defaultdict(_Sum)
+    by_time: defaultdict[int, _Sum] = defaultdict(lambda: _Sum.along(()))
     by_task: defaultdict[str, _Sum] = defaultdict(lambda: _Sum.along(times))
     by_queue: defaultdict[str, _Sum] = defaultdict(lambda: _Sum.along(times))
-    for at, its_queue, its_task, *numbers, told in rows:
+    for at, its_queue, its_task, *numbers in totals:
+        if its_task is None:
+            by_time[at].count(*numbers)
+            by_queue[its_queue].count(*numbers, place=places[at])
+    for at, its_task, *numbers, longest, told in rows:
         runtimes = json.loads(told)
-        by_time[at].add(None, runtimes, *numbers)
-        if its_task is not None:
-            by_task[its_task].add(places[at], runtimes, *numbers)
-        by_queue[its_queue].add(places[at], {}, *numbers)
+        by_time[at].measure(longest, runtimes)
+        by_task[its_task].measure(longest, runtimes)
+        by_task[its_task].count(*numbers, place=places[at])
     return Activity(
         range=range,
         points=[_point(at, by_time[at], *depths.get(at, (None, None))) for at in times],
@@ -180,43 +185,45 @@ def activity(
     )
 
 
+def _busiest(totals: list[tuple[Any, ...]]) -> list[str]:
+    """The tasks that ended most often, of all sums."""
+    of_tasks = [row for row in totals if row[2] is not None]
+    of_tasks.sort(key=lambda row: (-(row[3] + row[4]), row[2]))
+    return [row[2] for row in of_tasks[:TASKS]]
+
+
 @dataclass(slots=True)
 class _Sum:
-    """What is added up; by point, where these were asked for."""
+    """What is added up, and at which of the points it ended."""
 
+    spark: list[int]
+    spark_failed: list[int]
     succeeded: int = 0
     failed: int = 0
     retried: int = 0
     longest: float = 0.0
     runtimes: dict[str, int] = field(default_factory=dict)
-    spark: list[int] = field(default_factory=list)
-    spark_failed: list[int] = field(default_factory=list)
 
     @classmethod
     def along(cls, times: Sequence[int]) -> _Sum:
         """Nothing yet, at each of these times."""
-        return cls(spark=[0] * len(times), spark_failed=[0] * len(times))
+        return cls([0] * len(times), [0] * len(times))
 
-    def add(
-        self,
-        place: int | None,
-        runtimes: dict[str, int],
-        succeeded: int,
-        failed: int,
-        retried: int,
-        longest: float,
-    ) -> None:
-        """Add a row, at a place of the points."""
+    def count(self, succeeded: int, failed: int, retried: int, *, place: int | None = None) -> None:
+        """Add what ended, at the place of a point."""
         self.succeeded += succeeded
         self.failed += failed
         self.retried += retried
+        if place is not None:
+            self.spark[place] += succeeded + failed
+            self.spark_failed[place] += failed
+
+    def measure(self, longest: float, runtimes: dict[str, int]) -> None:
+        """Add how long it ran: the longest of all, and how many in each class."""
         self.longest = max(self.longest, longest)
         sums = self.runtimes
         for number, count in runtimes.items():
             sums[number] = sums.get(number, 0) + count
-        if place is not None:
-            self.spark[place] += succeeded + failed
-            self.spark_failed[place] += failed
 
 
 def _point(at: int, sums: _Sum, ready: int | None, latency: float | None) -> Point:
