@@ -52,7 +52,10 @@ STRANDED_AFTER: Final = 3600.0
 """Seconds that a workflow may wait before it is asked whether it can go on."""
 
 HEAD: Final = 200
-"""Messages that are looked at for this, of each queue or in all."""
+"""Messages that are looked at for this, of a queue, of a workflow, or of all that wait."""
+
+BUDGET: Final = 4_000
+"""Messages that are looked at in all queues together; ten in each are in any case."""
 
 MOST: Final = 10
 """Sentences of one kind."""
@@ -166,7 +169,7 @@ def _overdue(cursor: CursorWrapper, is_served: bool) -> Iterator[Note]:
 
 
 def _unknown(cursor: CursorWrapper) -> Iterator[Note]:
-    cursor.execute(UNKNOWN, {"head": HEAD, "limit": MOST})
+    cursor.execute(UNKNOWN, {"head": HEAD, "budget": BUDGET, "limit": MOST})
     for task, queue, seconds in cursor.fetchall():
         if seconds < PATIENCE:
             continue

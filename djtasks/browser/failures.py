@@ -17,7 +17,7 @@ FAILURES = load("failures")
 
 DAY: Final = timedelta(hours=24)
 
-KINDS: Final = 5_000
+KINDS: Final = 3_000
 """Tasks with an exception that are looked at, however long ago they failed."""
 
 BUDGET: Final = 100_000
