@@ -80,9 +80,10 @@ def test_wheel_holds_everything_in_the_package(wheel: zipfile.ZipFile) -> None:
     expected = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "djtasks").rglob("*")
-        if path.is_file() and path.suffix not in (".pyc", ".mo")
+        if path.is_file() and path.suffix != ".pyc"
     }
     assert "djtasks/py.typed" in expected
+    assert "djtasks/locale/de/LC_MESSAGES/django.mo" in expected
     assert any(name.startswith("djtasks/migrations/0001") for name in expected)
     assert expected <= set(wheel.namelist())
 
