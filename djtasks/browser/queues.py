@@ -23,7 +23,7 @@ NAMES = load("queue_names")
 MOST: Final = 1000
 """Queues that are shown of those that were seen: the paused ones, then the latest seen."""
 
-BUDGET: Final = 30_000
+BUDGET: Final = 20_000
 """Ready messages that are counted in all queues together; a hundred in each are in any case."""
 
 
