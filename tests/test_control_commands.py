@@ -179,6 +179,8 @@ def test_what_would_be_purged_is_counted() -> None:
 
 
 def test_workers_are_told_by_name_by_number_or_all() -> None:
+    # Those that tests have killed are still there.
+    Worker.objects.all().delete()
     first, second, third = (a_worker(hostname=f"worker@{name}") for name in "abc")
     assert run("taskcontrol", "quiet", "worker@a", str(second.id)) == "2 told.\n"
     assert [orders_of(w) for w in (first, second, third)] == [{"quiet": True}] * 2 + [{}]

@@ -301,7 +301,10 @@ def clean_tables() -> None:
     from tests.testapp.models import Counter, Note
 
     Worker.objects.exclude(pid__in=psutil.pids()).delete()
-    tables = ("message", "join", "input", "payload", "taskresult", "waiter")
+    tables = (
+        *("message", "join", "input", "payload", "taskresult", "waiter", "savedgroup"),
+        *("attempt", "queue", "activity", "depth"),
+    )
     with connections["default"].cursor() as cursor:
         for table in tables:
             cursor.execute(f"DELETE FROM djtasks_{table}")

@@ -111,6 +111,8 @@ class Child:
         self._max_memory: int | None = config["max_memory_per_child"]
         self._pending: deque[tuple[int, tuple[Any, ...], Any]] = deque()
         self._in_user_code = False
+        self._giving_back = False
+        self._asked_again = False
         self._ran = 0
         signal.signal(signal.SIGUSR2, self._give_back)
 
@@ -157,13 +159,22 @@ class Child:
         """The parent asks for what waits behind a long message."""
         if not self._in_user_code:
             return
+        if self._giving_back:
+            # Asked again in the middle of it, where the stream must not be read by two.
+            self._asked_again = True
+            return
+        self._giving_back = True
         # A soft limit that came now would leave the stream in the middle of a frame.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
         try:
-            unbegun = self._take_unbegun()
-            if unbegun:
-                self._sock.sendall(note("recalled", unbegun))
+            self._asked_again = True
+            while self._asked_again:
+                self._asked_again = False
+                unbegun = self._take_unbegun()
+                if unbegun:
+                    self._sock.sendall(note("recalled", unbegun))
         finally:
+            self._giving_back = False
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
     def _take(self, frame: Any) -> None:

@@ -11,7 +11,13 @@ WITH r AS (
     SELECT m.id, m.retries, m.started_at, w.hostname,
            r.attempt, r.raised, r.message, r.runtime
     FROM r
-    JOIN djtasks_message m ON m.id = ANY (ARRAY[r.id])
+    -- OFFSET 0: as a plain join it may begin with the messages, all of them.
+    CROSS JOIN LATERAL (
+        SELECT x.id, x.retries, x.started_at
+        FROM djtasks_message x
+        WHERE x.id = ANY (ARRAY[r.id])
+        OFFSET 0
+    ) m
     LEFT JOIN djtasks_worker w ON w.id = r.owner
     WHERE r.deliveries > 0
 ), released AS (
