@@ -85,6 +85,12 @@ class Shape:
         assert (handle.parent is None) == (self.parent is None), handle
         return found if self.parent is None else found | self.parent.paired(handle.parent)
 
+    def of_the_whole(self) -> Shape:
+        """The same; for a group that is called, of one chain that ends in a group, the latter."""
+        if isinstance(self.of, list) and len(self.of) == 1 and isinstance(self.of[0].of, list):
+            return self.of[0]
+        return self
+
     def value(self, outcomes: Mapping[int, Outcome]) -> Any:
         """The value of the whole."""
         return (
@@ -102,6 +108,8 @@ class Expected:
         self._name = name
         self.outcomes: dict[int, Outcome] = {}
         self.ends, self.shape, _ = self._part(tree, (), None)
+        if isinstance(tree, Group) and self.shape is not None:
+            self.shape = self.shape.of_the_whole()
 
     def _part(
         self, tree: Tree, given: Given, parent: Shape | None

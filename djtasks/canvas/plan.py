@@ -254,7 +254,7 @@ class _Planner:
                 step,
                 head if number == 0 else Head(),
                 tail if is_last else Tail(),
-                Place(after, sink, errbacks, parent),
+                Place(after, sink, errbacks, parent, place.is_whole and len(steps) == 1),
             )
             if is_last:
                 return found
