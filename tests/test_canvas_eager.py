@@ -24,7 +24,7 @@ NOTHING = (0, 0, 0, 0)
 
 
 @pytest.fixture(autouse=True)
-def eagerly(request: pytest.FixtureRequest) -> Iterator[None]:
+def eagerly() -> Iterator[None]:
     with override_settings(DJTASKS=EAGER):
         yield
 
