@@ -35,6 +35,8 @@ def pytest_configure() -> None:
 
     The processes that tests start inherit what is ignored, and some are to be interrupted.
     """
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
@@ -83,6 +85,15 @@ def live(live_database: None) -> Iterator[None]:
     clean_tables()
     yield
     clean_tables()
+
+
+@pytest.fixture
+def empty(db: None) -> None:
+    """The test's own transaction, without what tests of other modules have left in the tables.
+
+    Workers that they killed, above all: nobody is there to take their rows away.
+    """
+    clean_tables(workers=True)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from djtasks.models import Attempt, Message, Queue, TaskResult, Worker
 from tests.admin_pages import a_worker, ended, failed, queued, read, ruler, signed_in, url
 from tests.testapp.tasks import add, fail
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 PERMISSIONS = {
     "retry": "retry_task",

@@ -27,7 +27,7 @@ from tests.admin_pages import (
 )
 from tests.testapp.tasks import add
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 LISTS = ("overview", "taskrecord", "queue", "worker")
 EVIL = "<script>alert(1)</script>\"'&\u202e\u2066"

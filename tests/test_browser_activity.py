@@ -14,7 +14,7 @@ from djtasks.browser.find import Filter
 from djtasks.browser.runtimes import class_of
 from djtasks.models import Activity, Depth
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 NOW = datetime(2026, 3, 1, 12, 34, 56, tzinfo=UTC)
 """The last minute began at 12:34, the last ten at 12:30, the last hour at 12:00."""

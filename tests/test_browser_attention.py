@@ -18,13 +18,11 @@ from djtasks.testing import run_tasks
 from tests.admin_pages import a_worker, ended, queued
 from tests.testapp.replace_tasks import double
 
-pytestmark = pytest.mark.django_db
-
-NOW = datetime.now(UTC)
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 def ago(minutes: float) -> datetime:
-    return NOW - timedelta(minutes=minutes)
+    return datetime.now(UTC) - timedelta(minutes=minutes)
 
 
 def notes() -> list[Note]:

@@ -17,7 +17,7 @@ from djtasks.testing import run_tasks
 from tests.admin_pages import a_worker, ended, failed, queued
 from tests.testapp.replace_tasks import double
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 MINUTE = timedelta(minutes=1)
 

@@ -15,7 +15,7 @@ from djtasks.browser.failures import failures
 from djtasks.browser.find import Filter, find
 from tests.admin_pages import ended
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 HOUR = timedelta(hours=1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,9 +25,17 @@ from tests.admin_pages import a_worker, ended, failed, queued
 from tests.testapp.replace_tasks import double, total
 from tests.testapp.tasks import add, fail
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Minutes may pass between the import of a test and its turn."""
+    monkeypatch.setattr(sys.modules[__name__], "NOW", datetime.now(UTC))
+
+
 MINUTE = timedelta(minutes=1)
 
 

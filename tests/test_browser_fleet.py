@@ -13,7 +13,7 @@ from djtasks import control
 from djtasks.browser.fleet import workers
 from tests.admin_pages import a_worker
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 def test_nobody_works() -> None:

@@ -18,7 +18,7 @@ from djtasks.browser.queues import QueueView, names, queues
 from djtasks.models import Activity, MessageState, Queue
 from tests.admin_pages import a_worker, queued
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 def some(minutes: float, queue: str = "celery", span: int = 60, **counts: Any) -> None:

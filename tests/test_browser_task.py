@@ -21,7 +21,7 @@ from tests.admin_pages import a_worker, ended, failed, queued
 from tests.testapp.replace_tasks import double, total
 from tests.testapp.tasks import add, fail
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 HOUR = timedelta(hours=1)
 

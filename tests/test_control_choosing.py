@@ -21,7 +21,7 @@ from tests.test_control_retry import because, failed, skipped
 from tests.testapp.replace_tasks import double
 from tests.testapp.tasks import add, fail
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 def matching(query: str) -> list[UUID]:

@@ -16,7 +16,7 @@ from tests.test_control_placing import running
 from tests.test_control_retry import failed
 from tests.testapp.tasks import add
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 def run(*words: str) -> str:

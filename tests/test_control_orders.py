@@ -18,7 +18,7 @@ from tests.test_control_placing import running
 from tests.test_control_retry import because, failed, skipped
 from tests.testapp.tasks import add
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 def a_worker(**fields: Any) -> Worker:

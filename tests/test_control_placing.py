@@ -20,7 +20,7 @@ from tests.testapp.models import Counter
 from tests.testapp.replace_tasks import double, total
 from tests.testapp.tasks import add, echo, fail
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 @shared_task

@@ -15,7 +15,7 @@ from tests.test_control_retry import because, failed, skipped
 from tests.testapp.replace_tasks import double, total
 from tests.testapp.tasks import add, echo
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 @shared_task(autoretry_for=(ValueError,), default_retry_delay=600)

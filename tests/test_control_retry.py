@@ -19,7 +19,7 @@ from tests.testapp.flow_tasks import note
 from tests.testapp.replace_tasks import double, total
 from tests.testapp.tasks import add, errback, fail, record_quietly, retry_until
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.usefixtures("empty")
 
 
 def skipped(outcome: Outcome) -> dict[str, int]:

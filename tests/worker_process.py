@@ -295,12 +295,13 @@ def states(ids: Iterable[Any] | None = None) -> Tally[str]:
     return Tally(results.values_list("state", flat=True))
 
 
-def clean_tables() -> None:
-    """Empty what tasks and tests write, and forget workers whose process is gone."""
+def clean_tables(*, workers: bool = False) -> None:
+    """Empty what tasks and tests write, and forget workers whose process is gone, or all."""
     from djtasks.models import Worker
     from tests.testapp.models import Counter, Note
 
-    Worker.objects.exclude(pid__in=psutil.pids()).delete()
+    gone = Worker.objects.all() if workers else Worker.objects.exclude(pid__in=psutil.pids())
+    gone.delete()
     tables = (
         *("message", "join", "input", "payload", "taskresult", "waiter", "savedgroup"),
         *("attempt", "queue", "activity", "depth"),
