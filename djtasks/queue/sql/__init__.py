@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
+from djtasks.statements import loader
 
-
-@cache
-def load(name: str) -> str:
-    """Return the statement in ``<name>.sql`` without its comments.
-
-    The comments state the plan that is expected and why; they are not sent with every call.
-    """
-    text = files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
-    lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
-    return "\n".join(lines).strip()
+load = loader(__name__)
