@@ -12,7 +12,13 @@ from djtasks.queue.sql import load
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-CLAIM = load("claim")
+
+def taking(name: str) -> str:
+    """The statement ``<name>.sql``, which takes messages, with what is given of them."""
+    return f"{load(name)}\n{load('taken')}"
+
+
+CLAIM = taking("claim")
 
 START = (-(2**31), 0)
 """The position before every message."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Delivery(NamedTuple):
-    """One claimed message, in the columns and the order of ``claim.sql``.
+    """One claimed message, in the columns and the order of ``taken.sql``.
 
     Plain values only, for it crosses from the parent to its children by ``marshal``: ids are
     bytes, times are seconds since the epoch, ``payload`` and ``options`` are JSON texts.

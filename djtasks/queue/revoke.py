@@ -11,7 +11,7 @@ from djtasks import states
 from djtasks.codec import encode_exception
 from djtasks.conf import conf
 from djtasks.exceptions import TaskRevokedError
-from djtasks.queue.claim import deliveries
+from djtasks.queue.claim import deliveries, taking
 from djtasks.queue.enqueue import wake_workers
 from djtasks.queue.feeding import LOCK_JOINS
 from djtasks.queue.finish import TELL_WAITERS, Batch, write_here
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper
 
 LOCK_WORKFLOWS = load("lock_workflows")
-REVOKE = load("revoke")
+REVOKE = taking("revoke")
 PLACES = load("places")
 
 LOCK_CLASS = 0x646A7478

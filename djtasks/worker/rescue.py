@@ -11,7 +11,7 @@ from djtasks.conf import conf
 from djtasks.exceptions import WorkerLostError
 from djtasks.execution.lost import Cause, Verdict, verdict
 from djtasks.queue.attempts import lost_members
-from djtasks.queue.claim import deliveries
+from djtasks.queue.claim import deliveries, taking
 from djtasks.queue.sql import load
 from djtasks.registry import registry
 from djtasks.worker.losses import acknowledgement
@@ -28,7 +28,7 @@ logger = logging.getLogger("djtasks.worker")
 
 DEAD_WORKERS = load("dead_workers")
 ORPHANS = load("orphans")
-ADOPT = load("adopt")
+ADOPT = taking("adopt")
 RELEASE = load("release")
 WAKE = load("wake")
 

@@ -9,7 +9,8 @@
 -- Queues that are paused are left out, each by a probe of its row (SubPlan, 1 us): `IS NOT TRUE`
 -- keeps that out of the join, where the messages would be locked first.
 -- UPDATE … RETURNING gives rows in no order: the caller sorts them by (rank, seq).
-WITH claimed AS (
+-- Followed by taken.sql.
+WITH taken AS (
     UPDATE djtasks_message
     SET worker_id = %(worker)s, started_at = now()
     WHERE ctid = ANY (ARRAY(
@@ -40,25 +41,3 @@ WITH claimed AS (
               eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id,
               feeds, position
 )
-SELECT c.id,
-       c.task,
-       coalesce(c.payload, p.body) AS payload,
-       c.options,
-       c.queue,
-       c.rank,
-       c.seq,
-       c.retries,
-       c.deliveries,
-       extract(epoch FROM c.eta)::float8 AS eta,
-       extract(epoch FROM c.expires)::float8 AS expires,
-       extract(epoch FROM c.expires - now())::float8 AS expires_in,
-       extract(epoch FROM c.enqueued_at)::float8 AS enqueued,
-       extract(epoch FROM now() - c.unknown_since)::float8 AS unknown_for,
-       c.custom_id,
-       c.root_id,
-       c.parent_id,
-       c.payload_id,
-       c.feeds,
-       c.position
-FROM claimed c
-LEFT JOIN djtasks_payload p ON p.id = c.payload_id

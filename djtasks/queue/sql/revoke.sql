@@ -1,5 +1,6 @@
 -- Take messages that no worker has begun, to end them as revoked; one that is being claimed is left.
--- Same columns as claim.sql. Plan: Update, Index Scan using djtasks_message_pkey.
+-- Plan: Update, Index Scan using djtasks_message_pkey.
+-- Followed by taken.sql.
 WITH taken AS (
     UPDATE djtasks_message
     SET worker_id = %(worker)s
@@ -13,25 +14,3 @@ WITH taken AS (
               eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id,
               feeds, position
 )
-SELECT c.id,
-       c.task,
-       coalesce(c.payload, p.body) AS payload,
-       c.options,
-       c.queue,
-       c.rank,
-       c.seq,
-       c.retries,
-       c.deliveries,
-       extract(epoch FROM c.eta)::float8 AS eta,
-       extract(epoch FROM c.expires)::float8 AS expires,
-       extract(epoch FROM c.expires - now())::float8 AS expires_in,
-       extract(epoch FROM c.enqueued_at)::float8 AS enqueued,
-       extract(epoch FROM now() - c.unknown_since)::float8 AS unknown_for,
-       c.custom_id,
-       c.root_id,
-       c.parent_id,
-       c.payload_id,
-       c.feeds,
-       c.position
-FROM taken c
-LEFT JOIN djtasks_payload p ON p.id = c.payload_id
