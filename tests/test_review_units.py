@@ -22,7 +22,7 @@ import pytest
 from djtasks import enqueue_many
 from djtasks.models import Message
 from djtasks.queue.claim import CLAIM, LONGEST_REWIND, Positions
-from djtasks.queue.finish import FINISH, RELEASE, RETRY, Batch
+from djtasks.queue.finish import FEED, FINISH, RELEASE, RETRY, Batch
 from djtasks.worker import session
 from djtasks.worker.board import Board
 from djtasks.worker.child import Child
@@ -227,7 +227,13 @@ def outdated(live: None) -> Iterator[tuple[psycopg.Connection[Any], list[Any]]]:
         yield ours, claimed
 
 
-STATEMENTS = {"finish": FINISH, "retry": RETRY, "release": RELEASE, "promote": PROMOTE}
+STATEMENTS = {
+    "finish": FINISH,
+    "feed": FEED,
+    "retry": RETRY,
+    "release": RELEASE,
+    "promote": PROMOTE,
+}
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -249,7 +255,13 @@ def test_statistics_of_an_empty_table_do_not_make_a_scan_of_each_outcome(
             for id in claimed
         ]
     )
-    params = {"outcomes": outcomes, "hostname": "here"} if name != "promote" else None
+    params: dict[str, Any] | None = {"outcomes": outcomes, "hostname": "here"}
+    if name == "feed":
+        ids = "{" + ",".join(str(id) for id in claimed) + "}"
+        nothing = {"joins": "{}", "positions": "{}", "results": "{}"}
+        params = {**(params or {}), "expected": 200, "causes": ids, **nothing}
+    elif name == "promote":
+        params = None
     row = ours.execute(f"EXPLAIN (FORMAT JSON) {STATEMENTS[name]}", params).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]

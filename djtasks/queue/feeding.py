@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from djtasks import states
 from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import TaskRevokedError
-from djtasks.queue.arrays import numbers, texts
+from djtasks.queue.arrays import texts
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from djtasks.queue.outcome import Outcome
 
 LOCK_JOINS = load("lock_joins")
-FEED = load("feed")
 FAIL = load("fail")
 
 FAILED = '"state":'
@@ -64,50 +63,59 @@ def failure(state: str, error: BaseException, traceback: str | None) -> str:
     )
 
 
-def statements(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The statements that feed joins, to be run before those that end the messages.
+class Feeds:
+    """What the ends of a batch mean to their joins, as parameters of statements."""
 
-    All but the first return the queues that they filled, and the second of those the ids of what
-    ended because of it.
-    """
-    causes, owners, joins, positions, results = [], [], [], [], []
-    failed, counted, failing = [], [], []
-    for entry in entries:
-        feeds = entry.feeds
-        if feeds is None or entry.fed is None or entry.disposal == Disposal.ENDED:
-            continue
-        join = feeds.hex()
-        position = "null" if entry.position is None else str(entry.position)
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._causes: list[str] = []
+        self._joins: list[str] = []
+        self._positions: list[str] = []
+        self._results: list[str] = []
+        self._failing: list[str] = []
+        self._failed: list[str] = []
+        self._counted: set[str] = set()
+        for entry in entries:
+            if entry.feeds is not None and entry.fed is not None:
+                self._add(entry, entry.feeds.hex(), entry.fed)
+
+    def _add(self, entry: Entry, join: str, fed: str) -> None:
+        if entry.disposal == Disposal.ENDED:
+            return
+        position = "null"
         if entry.position is not None:
-            counted.append(join)
-        if entry.fed.startswith(FAILED):
-            failing.append(join)
-            failed.append(
+            position = str(entry.position)
+            self._counted.add(join)
+        if fed.startswith(FAILED):
+            self._failing.append(join)
+            self._failed.append(
                 f'{{"cause":"{entry.key}","owner":{entry.owner},"feeds":"{join}",'
-                f'"position":{position},"name":{_dumps(entry.name)},{entry.fed}}}'
+                f'"position":{position},"name":{_dumps(entry.name)},{fed}}}'
             )
-            continue
-        causes.append(entry.key)
-        owners.append(entry.owner)
-        joins.append(join)
-        positions.append(position)
+            return
+        self._causes.append(entry.key)
+        self._joins.append(join)
+        self._positions.append(position)
         # The last member of both, and the first of its name.
-        results.append(entry.fed[8:] or entry.members.partition('"result":')[2])
-    if failing:
-        yield (
-            LOCK_JOINS,
-            {"failing": f"{{{','.join(failing)}}}", "counted": f"{{{','.join(set(counted))}}}"},
-        )
-    if causes:
-        yield (
-            FEED,
-            {
-                "causes": f"{{{','.join(causes)}}}",
-                "owners": numbers(owners),
-                "joins": f"{{{','.join(joins)}}}",
-                "positions": f"{{{','.join(positions)}}}",
-                "results": texts(results),
-            },
-        )
-    if failed:
-        yield FAIL, {"failed": f"[{','.join(failed)}]"}
+        self._results.append(fed[8:] or entry.members.partition('"result":')[2])
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """The parameters of ``feed.sql``, without ``expected``; empty if none is waited for."""
+        if not self._causes:
+            return {}
+        return {
+            "causes": f"{{{','.join(self._causes)}}}",
+            "joins": f"{{{','.join(self._joins)}}}",
+            "positions": f"{{{','.join(self._positions)}}}",
+            "results": texts(self._results),
+        }
+
+    def failing(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The statements that fail what waits, to be run before those that end the messages.
+
+        The second returns the queues that it filled, and the ids of what ended because of it.
+        """
+        if self._failed:
+            failing, counted = ",".join(self._failing), ",".join(self._counted)
+            yield LOCK_JOINS, {"failing": f"{{{failing}}}", "counted": f"{{{counted}}}"}
+            yield FAIL, {"failed": f"[{','.join(self._failed)}]"}

@@ -13,23 +13,23 @@ from uuid import UUID
 
 from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import BackendError
-from djtasks.queue import feeding
 from djtasks.queue.arrays import numbers
-from djtasks.queue.feeding import FAIL, FAILED, FEED, failure, fed_members
+from djtasks.queue.feeding import FAIL, FAILED, Feeds, failure, fed_members
 from djtasks.queue.message import JOIN
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 from djtasks.states import FAILURE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
 
     from djtasks.queue.delivery import Delivery
     from djtasks.queue.outcome import Outcome
 
-FINISH = load("finish")
+FINISH = f"{load('finish')}\n{load('finished')}"
+FEED = f"{load('finish')}\n{load('feed')}"
 HOLD = load("hold")
 REPLACE = load("replace")
 RETRY = load("retry")
@@ -230,13 +230,13 @@ class Batch:
                     target.append(f'{{"cause":"{key}","owner":{owner},{one}}}')
         held = [entry for entry in self.entries if entry.concerns_others]
         if held:
-            # Before any join, as djtasks_feed() does it.
+            # Before any join, as everybody does it.
             causes = ",".join(entry.key for entry in held)
             owners = numbers(entry.owner for entry in held)
             yield HOLD, {"causes": f"{{{causes}}}", "owners": owners}, 0
-        if self.feeds:
-            for statement, params in feeding.statements(self.entries):
-                yield statement, params, 0
+        feeds = Feeds(self.entries if self.feeds else ())
+        for statement, params in feeds.failing():
+            yield statement, params, 0
         if joins:
             yield INSERT_LINKED_JOINS, {"joins": _array(joins)}, 0
         if linked:
@@ -244,7 +244,12 @@ class Batch:
         if steps:
             yield INSERT_STEPS, {"messages": _array(steps)}, 0
         if ended:
-            yield FINISH, {"outcomes": _array(ended), "hostname": hostname}, len(ended)
+            params = {"outcomes": _array(ended), "hostname": hostname}
+            results = feeds.results
+            if results:
+                yield FEED, {**params, "expected": len(ended), **results}, len(ended)
+            else:
+                yield FINISH, params, len(ended)
         if replaced:
             yield REPLACE, {"outcomes": _array(replaced)}, len(replaced)
         if retried:
@@ -272,21 +277,23 @@ def _array(items: list[str]) -> str:
     return f"[{','.join(items)}]"
 
 
-class Told(NamedTuple):
-    """What a statement of a batch tells: the queues in which messages became ready, those in
-    which some are due later, and the ids of the tasks that it ended.
+class News(NamedTuple):
+    """What a statement of a batch tells: how many messages were still their owners' to end, the
+    queues in which messages became ready, those in which some are due later, and the ids of the
+    tasks that ended because they waited.
     """
 
-    ready: list[str]
-    later: list[str]
-    ended: list[str]
+    number: int
+    ready: Sequence[str] = ()
+    later: Sequence[str] = ()
+    ended: Sequence[str] = ()
 
 
-def told(statement: str, row: Any) -> Told:
-    """What the row of a statement that feeds joins tells."""
-    if statement is FEED:
-        return Told(row[0], row[1], [])
-    return Told(row[0], [], row[1])
+def news(statement: str, row: Any) -> News:
+    """What the row of a statement that ends or fails messages tells."""
+    if statement is FAIL:
+        return News(0, row[0], (), row[1])
+    return News(*row)
 
 
 def write_here(
@@ -303,12 +310,11 @@ def write_here(
     with connection.cursor() as cursor:
         for statement, params, expected in batch.statements(hostname):
             cursor.execute(statement, params)
-            if expected:
-                ours = ours and cursor.fetchone()[0] == expected
-            elif statement in (FEED, FAIL):
-                news = told(statement, cursor.fetchone())
-                queues += [*news.ready, *news.later]
-                ids += news.ended
+            if expected or statement is FAIL:
+                heard = news(statement, cursor.fetchone())
+                ours = ours and heard.number == expected
+                queues += [*heard.ready, *heard.later]
+                ids += heard.ended
     return ours, queues, ids
 
 

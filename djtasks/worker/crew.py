@@ -278,7 +278,7 @@ class Crew:
     def _limit_of(self, delivery: Delivery) -> float | None:
         if self._options.pool != "prefork":
             return None
-        if delivery.options is not None:
+        if delivery.options is not None and "timelimit" in delivery.options:
             try:
                 limits = json.loads(delivery.options).get("timelimit")
                 if limits and limits[0]:

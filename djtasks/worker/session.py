@@ -16,8 +16,8 @@ from djtasks.conf import conf
 from djtasks.queue.arrays import numbers, texts
 from djtasks.queue.claim import CLAIM, deliveries
 from djtasks.queue.connect import is_pooled, parameters
-from djtasks.queue.feeding import FAIL, FEED
-from djtasks.queue.finish import TELL_WAITERS, told
+from djtasks.queue.feeding import FAIL
+from djtasks.queue.finish import TELL_WAITERS, news
 from djtasks.queue.sql import load
 from djtasks.worker.orders import CHANNEL
 
@@ -311,8 +311,7 @@ class Session:
             cursor = await connection.cursor(binary=True).execute(CLAIM, turn.claim_of(worker_id))
             turn.claimed = deliveries(await cursor.fetchall())
             return
-        checked: list[tuple[psycopg.AsyncCursor[Any], int]] = []
-        telling: list[tuple[str, psycopg.AsyncCursor[Any]]] = []
+        telling: list[tuple[str, psycopg.AsyncCursor[Any], int]] = []
         doomed: list[str] = []
         later: set[str] = set()
         claim = due = queues = None
@@ -330,10 +329,8 @@ class Session:
                     await send(f"SET LOCAL {name} = '{value}'")
             for statement, params, expected in batch.statements(self.hostname):
                 cursor = await send(statement, params)
-                if expected:
-                    checked.append((cursor, expected))
-                elif statement in (FEED, FAIL):
-                    telling.append((statement, cursor))
+                if expected or statement is FAIL:
+                    telling.append((statement, cursor, expected))
             if turn.promote:
                 await send(PROMOTE)
             if turn.limit:
@@ -356,14 +353,12 @@ class Session:
                 await send(TELL_WAITERS, {"ids": f"{{{','.join(ended)}}}"})
             for queue in turn.filled_queues:
                 await send(WAKE, {"channel": "djtasks_due", "queue": queue})
-        for cursor, expected in checked:
-            row = await cursor.fetchone()
-            turn.given_away += expected - (row[0] if row else 0)
-        for statement, cursor in telling:
-            news = told(statement, await cursor.fetchone())
-            turn.fed_queues.update(news.ready)
-            later.update(news.later)
-            doomed += news.ended
+        for statement, cursor, expected in telling:
+            heard = news(statement, await cursor.fetchone())
+            turn.given_away += expected - heard.number
+            turn.fed_queues.update(heard.ready)
+            later.update(heard.later)
+            doomed += heard.ended
         if claim is not None:
             turn.claimed = deliveries(await claim.fetchall())
         if due is not None:

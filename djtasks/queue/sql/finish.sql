@@ -5,6 +5,7 @@
 -- leaves it no other way: with `=`, and statistics of a moment at which the table was empty, it
 -- once read the whole key for every outcome (97,974 x 800 loops, 23 s a turn).
 -- Fenced: a message that was given to another worker meanwhile is left alone and not counted.
+-- Followed by finished.sql, or by feed.sql if something waits for one of them.
 WITH outcome AS (
     SELECT *
     FROM json_to_recordset(%(outcomes)s::json) AS o
@@ -43,4 +44,3 @@ WITH outcome AS (
         after = excluded.after, feeds = excluded.feeds, position = excluded.position,
         children = excluded.children
 )
-SELECT count(*) FROM ended
