@@ -10,8 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
+from django.db import DatabaseError
 from django.test import Client
+from django.urls import resolve
 
+from djtasks import control
 from djtasks.models import Attempt, Message, Queue, TaskResult, Worker
 from tests.admin_pages import a_worker, ended, failed, queued, read, ruler, signed_in, url
 from tests.testapp.tasks import add, fail
@@ -196,6 +199,34 @@ def test_all_that_match_are_retried_and_the_log_says_the_search() -> None:
     confirmed(client, "retry", **data)
     assert set(Message.objects.values_list("pk", flat=True)) == tasks
     assert "state:FAILURE queue:mail" in LogEntry.objects.get().object_repr
+
+
+def test_what_was_done_before_something_broke_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for _ in range(5):
+        failed(task=fail.name)
+    retry = control.retry
+    left = [2]
+
+    def breaking(ids: Any, **options: Any) -> Any:
+        if not left[0]:
+            raise DatabaseError("the server went away")
+        left[0] -= 1
+        return retry(ids, **options)
+
+    monkeypatch.setattr("djtasks.control.choosing.BATCH", 2)
+    monkeypatch.setattr(control, "retry", breaking)
+    with pytest.raises(DatabaseError):
+        confirmed(ruler(), "retry", select_across="1", q="state:FAILURE")
+    assert Message.objects.count() == 4
+    assert "4 tasks" in LogEntry.objects.get().change_message
+
+
+def test_each_batch_is_committed_where_requests_are_transactions() -> None:
+    """Else the workers would see nothing of 10,000 retries before the last of them was written."""
+    view = resolve(url("taskrecord_action")).func
+    assert view._non_atomic_requests == {"default"}  # type: ignore[attr-defined]
 
 
 def test_a_failure_group_of_the_overview_is_retried_and_no_other() -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from djtasks import chain, chord
-from djtasks.models import Attempt, Message, Queue
+from djtasks.models import Activity, Attempt, Message, Queue
 from tests.admin_pages import (
     VIEW,
     a_worker,
@@ -130,6 +130,38 @@ def test_filters_are_links_that_add_to_the_search_or_replace_what_it_says() -> N
     links = {link["href"] for link in page.all("a")}
     assert "?q=queue%3Amail+pack+state%3AFAILURE" in links
     assert "?q=queue%3Amail+pack" in links  # any state
+
+
+def test_the_filter_offers_tasks_exceptions_queues_and_workers_that_there_are() -> None:
+    failed(queue="mail")
+    Queue.objects.create(name="mail")
+    Activity.objects.create(
+        span=3600, at=datetime.now(UTC), queue="mail", task="shop.tasks.pack", failed=1
+    )
+    page = read(ruler().get(url("taskrecord_changelist")))
+    links = {link["href"]: link for link in page.all("a")}
+    assert links["?q=task%3Ashop.tasks.pack"].text == "pack"
+    assert links["?q=task%3Ashop.tasks.pack"]["title"] == "shop.tasks.pack"
+    assert links["?q=exception%3AValueError"].text == "ValueError"
+    assert links["?q=queue%3Amail"].text == "mail"
+    assert not [element for element in page.all("h3") if element["id"] == "djt-filter-worker"]
+
+
+@pytest.mark.parametrize(
+    "query", ["task:=shop.pack", "worker:host", "exception:KeyError", "since:5h", "queue:none"]
+)
+def test_a_filter_shows_what_was_typed_though_it_would_not_offer_it(query: str) -> None:
+    page = read(ruler().get(url("taskrecord_changelist"), {"q": query}))
+    chosen = [link for link in page.all("a") if link["aria-current"] == "true"]
+    assert query.partition(":")[2] in [link.text for link in chosen]
+
+
+def test_a_workflow_that_was_chosen_can_be_left_again() -> None:
+    root = str(queued().pk)
+    page = read(ruler().get(url("taskrecord_changelist"), {"q": f"root:{root} state:READY"}))
+    (heading,) = [e for e in page.all("h3") if e["id"] == "djt-filter-root"]
+    assert heading.text == "Workflow"
+    assert "?q=state%3AREADY" in {link["href"] for link in page.all("a")}
 
 
 def test_a_wrong_qualifier_is_told_with_those_that_there_are() -> None:

@@ -14,7 +14,7 @@ from djtasks import control
 from djtasks.browser import queues as module
 from djtasks.browser.counts import Capped
 from djtasks.browser.find import Filter, find
-from djtasks.browser.queues import QueueView, names, queues
+from djtasks.browser.queues import QueueView, queues
 from djtasks.models import Activity, MessageState, Queue
 from tests.admin_pages import a_worker, queued
 
@@ -33,7 +33,7 @@ def only() -> QueueView:
 
 
 def test_there_is_no_queue_yet() -> None:
-    assert (queues(), names()) == ([], [])
+    assert queues() == []
 
 
 def test_a_queue_is_known_if_it_was_seen_or_is_in_use() -> None:
@@ -44,7 +44,6 @@ def test_a_queue_is_known_if_it_was_seen_or_is_in_use() -> None:
     some(20 * 60, "day", span=3600, succeeded=1)
     some(26 * 60, "before", span=3600, succeeded=1)
     assert [queue.name for queue in queues()] == ["day", "hour", "ready", "seen"]
-    assert names() == ["ready", "seen"]
 
 
 def test_ready_and_running_messages_are_counted_apart() -> None:
@@ -142,7 +141,6 @@ def test_paused_queues_are_kept_if_there_are_too_many(monkeypatch: pytest.Monkey
     control.pause("queue_4")
     monkeypatch.setattr(module, "MOST", 3)
     assert [queue.name for queue in queues()] == ["queue_0", "queue_1", "queue_4"]
-    assert len(names()) == 3
 
 
 def test_more_queues_are_no_more_statements() -> None:

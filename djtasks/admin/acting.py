@@ -125,14 +125,19 @@ def _carry_out(
     form: forms.Form | None,
 ) -> HttpResponse:
     data: Mapping[str, Any] = form.cleaned_data if form else {}
+    outcome = Outcome()
     try:
-        outcome = sum((action.run(ids, data) for ids in chosen.batches()), Outcome())
+        for ids in chosen.batches():
+            outcome += action.run(ids, data)
     except ValueError as error:
         messages.error(request, str(error))
-        return page.go_back(request)
-    said = in_words(action, outcome)
-    if outcome.done:
-        _log(page, request, chosen, said)
+        if not outcome.done:
+            return page.go_back(request)
+    finally:
+        # Each batch is done for good when it returns, whatever becomes of the next.
+        said = in_words(action, outcome)
+        if outcome.done:
+            _log(page, request, chosen, said)
     messages.add_message(request, messages.SUCCESS if outcome.done else messages.WARNING, said)
     return page.go_back(request)
 

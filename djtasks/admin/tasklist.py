@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -13,11 +13,12 @@ from django.utils.translation import gettext_lazy, pgettext
 
 from djtasks.admin import query as q
 from djtasks.look import json_text, states, times
-from djtasks.look.text import one_line, short_name, visible
+from djtasks.look.text import one_line, short_name
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+    from djtasks.browser.offered import Offered
     from djtasks.browser.record import Record
 
 __all__ = ["EXAMPLES", "Choice", "Group", "Row", "arguments", "attempt", "chips", "filters", "row"]
@@ -26,8 +27,8 @@ ARGUMENTS: Final = 200
 """Characters of a call's arguments that a row has."""
 
 ERROR: Final = 160
-NAMES: Final = 12
-"""Queues that the filter offers."""
+NAME: Final = 40
+"""Characters of a name in the filter."""
 
 EXAMPLES: Final[tuple[tuple[str, StrOrPromise], ...]] = (
     ("pack", gettext_lazy("tasks whose name contains it")),
@@ -81,6 +82,7 @@ class Choice:
     url: str
     is_chosen: bool
     state: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def chips(query: str) -> Iterator[dict[str, str]]:
         yield {"text": word, "url": q.link(q.without(query, index))}
 
 
-def filters(query: str, queues: list[str]) -> list[Group]:
+def filters(query: str, offered: Offered) -> list[Group]:
     """The filters beside the list."""
     groups = [
         _group(
@@ -164,27 +166,46 @@ def filters(query: str, queues: list[str]) -> list[Group]:
             "state",
             _("State"),
             [(state, states.look(state).word) for state in states.ORDER],
-            has_marks=True,
         ),
         _group(query, "since", pgettext("filter", "Time"), RANGES),
+        _group(query, "task", _("Task"), _dotted(offered.tasks)),
+        _group(query, "queue", _("Queue"), _named(offered.queues)),
+        _group(query, "exception", _("Exception"), _dotted(offered.exceptions)),
+        _group(query, "worker", _("Worker"), _named(offered.workers)),
+        _group(query, "root", _("Workflow"), ()),
+        _group(query, "retried", _("Attempts"), [("yes", _("Tried more than once"))]),
     ]
-    if queues:
-        named = [(name, one_line(visible(name), 40)) for name in queues[:NAMES]]
-        groups.append(_group(query, "queue", _("Queue"), named))
-    groups.append(_group(query, "retried", _("Attempts"), [("yes", _("Tried more than once"))]))
-    return groups
+    # One that offers nothing is not worth a heading; what was typed can always be taken back.
+    return [group for group in groups if len(group.choices) > 1]
 
 
-def _group(query: str, name: str, title: str, values: Any, *, has_marks: bool = False) -> Group:
+def _named(names: list[str]) -> list[tuple[str, str]]:
+    return [(name, one_line(name, NAME)) for name in names]
+
+
+def _dotted(names: list[str]) -> list[tuple[str, str]]:
+    return [(name, one_line(short_name(name), NAME)) for name in names]
+
+
+def _group(query: str, name: str, title: str, values: Iterable[tuple[str, StrOrPromise]]) -> Group:
     chosen = q.value_of(query, name)
-    any_of_it = Choice(_("Any"), q.link(q.with_qualifier(query, name, None)), chosen is None)
-    choices = [
-        Choice(
-            text,
-            q.link(q.with_qualifier(query, name, value)),
-            chosen is not None and value.lower() == chosen.lower(),
-            value if has_marks else "",
+    choices = [Choice(_("Any"), q.link(q.with_qualifier(query, name, None)), chosen is None)]
+    for value, text in values:
+        choices.append(
+            Choice(
+                text,
+                q.link(q.with_qualifier(query, name, value)),
+                chosen is not None and _is_same(value, chosen),
+                value if name == "state" else "",
+                "" if value == text or name in ("state", "since", "retried") else value,
+            )
         )
-        for value, text in values
-    ]
-    return Group(name, title, [any_of_it, *choices])
+    if chosen and not any(choice.is_chosen for choice in choices):
+        # It was typed, or came with a link from another page.
+        text = one_line(chosen, NAME)
+        choices.append(Choice(text, q.link(query), is_chosen=True, title=chosen))
+    return Group(name, title, choices)
+
+
+def _is_same(value: str, chosen: str) -> bool:
+    return value.lower() == chosen.removeprefix("=").lower()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import Http404, HttpResponseRedirect
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -23,7 +24,7 @@ from djtasks.admin.forms import CopyForm
 from djtasks.admin.tasklist import EXAMPLES, chips, filters, row
 from djtasks.admin.taskpage import initial_copy, task_context
 from djtasks.browser.find import Filter, SearchError, find
-from djtasks.browser.queues import names
+from djtasks.browser.offered import offered
 from djtasks.browser.task import TaskView, task
 from djtasks.ids import to_uuid
 from djtasks.look.text import visible
@@ -73,7 +74,7 @@ class TaskRecordAdmin(BrowserAdmin[TaskRecord]):
             "query": query,
             "examples": EXAMPLES,
             "chips": list(chips(query)),
-            "filters": filters(query, names()),
+            "filters": filters(query, offered()),
             "choices": self.choices(request),
             "action_url": self.url("taskrecord_action"),
         }
@@ -136,6 +137,8 @@ class TaskRecordAdmin(BrowserAdmin[TaskRecord]):
     def _change_url(self, task_id: UUID) -> str:
         return self.url("taskrecord_change", task_id)
 
+    # All that match may be very many: what is done is committed batch by batch.
+    @method_decorator(transaction.non_atomic_requests)
     @method_decorator(require_POST)
     def act(self, request: HttpRequest) -> HttpResponse:
         """Do what a form asks for."""

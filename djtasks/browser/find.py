@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from djtasks.browser.conditions import Conditions
 from djtasks.browser.filter import Filter, SearchError
@@ -13,7 +14,7 @@ from djtasks.browser.record import Record, records
 from djtasks.browser.sources import SCAN, Found, Search
 from djtasks.browser.terms import has_terms, payloads
 
-__all__ = ["SCAN", "Filter", "Page", "Record", "SearchError", "find"]
+__all__ = ["SCAN", "Filter", "Keys", "Page", "Record", "SearchError", "find", "find_ids"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,17 @@ class Page:
     """
 
     records: list[Record]
+    next: str | None
+    previous: str | None
+    searched_all: bool
+    searched: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The ids of a page and no more of it; for the rest see :class:`Page`."""
+
+    ids: list[UUID]
     next: str | None
     previous: str | None
     searched_all: bool
@@ -44,6 +56,25 @@ def find(
     The time of a task that is queued or runs is that of its call, of one that has ended its end.
     A cursor that is not one of ours raises :class:`SearchError`.
     """
+    keys = find_ids(filter, cursor=cursor, size=size, back=back, using=using)
+    return Page(
+        records=records(keys.ids, using=using),
+        next=keys.next,
+        previous=keys.previous,
+        searched_all=keys.searched_all,
+        searched=keys.searched,
+    )
+
+
+def find_ids(
+    filter: Filter,
+    *,
+    cursor: str | None = None,
+    size: int = 100,
+    back: bool = False,
+    using: str | None = None,
+) -> Keys:
+    """What :func:`find` finds, as ids alone, for those who read something else of the tasks."""
     start = None if cursor is None else of_cursor(cursor)
     now = datetime.now(UTC)
     conditions = Conditions.of(filter, now)
@@ -55,7 +86,7 @@ def find(
     places = _merged(found, end, back)
     if back and len(places) <= size and end is None:
         # Nothing is newer than these: the first page has them, and is full.
-        return find(filter, size=size, using=using)
+        return find_ids(filter, size=size, using=using)
     shown = places[:size]
     has_more = len(places) > size or end is not None
     further = shown[-1] if len(places) > size else end
@@ -65,8 +96,8 @@ def find(
     else:
         older, newer = further if has_more else None, shown[0] if shown else start
         newer = None if start is None else newer
-    return Page(
-        records=_records(shown, filter, using),
+    return Keys(
+        ids=_with_terms(shown, filter, using),
         next=None if older is None else to_cursor(older),
         previous=None if newer is None else to_cursor(newer),
         searched_all=len(places) > size or (end is None and not any(one.cut for one in found)),
@@ -84,10 +115,10 @@ def _merged(found: list[Found], end: Place | None, back: bool) -> list[Place]:
     return [place for place in places if (place <= end if back else place >= end)]
 
 
-def _records(places: list[Place], filter: Filter, using: str | None) -> list[Record]:
-    """The records at these places; those without the arguments that are wanted are left out."""
+def _with_terms(places: list[Place], filter: Filter, using: str | None) -> list[UUID]:
+    """The ids at these places, without those whose arguments are not the wanted ones."""
     ids = [place.id for place in places]
-    if filter.terms:
-        texts = payloads(ids, using=using)
-        ids = [id for id in ids if id in texts and has_terms(texts[id], filter.terms)]
-    return records(ids, using=using)
+    if not filter.terms:
+        return ids
+    texts = payloads(ids, using=using)
+    return [id for id in ids if id in texts and has_terms(texts[id], filter.terms)]

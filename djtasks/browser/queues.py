@@ -13,12 +13,11 @@ from djtasks.browser.reading import reading
 from djtasks.browser.sql import load
 from djtasks.browser.waits import waits
 
-__all__ = ["QueueView", "names", "queues"]
+__all__ = ["QueueView", "queues"]
 
 QUEUES = load("queues")
 LENGTHS = load("lengths")
 CLAIMED = load("claimed")
-NAMES = load("queue_names")
 
 MOST: Final = 1000
 """Queues that are shown of those that were seen: the paused ones, then the latest seen."""
@@ -105,10 +104,3 @@ def _serving(queue: str, fleet: list[WorkerView]) -> tuple[str, ...]:
         for worker in fleet
         if worker.is_alive and not (worker.quiet or worker.stopping) and worker.serves(queue)
     )
-
-
-def names(*, using: str | None = None) -> list[str]:
-    """The names of the queues, for a choice."""
-    with reading(using, few=True) as cursor:
-        cursor.execute(NAMES, {"limit": MOST})
-        return [name for (name,) in cursor.fetchall()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -13,17 +12,16 @@ from djtasks.control.each import BATCH, batches, database, keys
 from djtasks.control.outcome import Outcome, Reason
 from djtasks.control.sql import load
 from djtasks.control.standing import Operation, Standing, refusal, standings
-from djtasks.models import MessageState
 
 if TYPE_CHECKING:
-    from djtasks.browser.find import Filter, Record
+    from djtasks.browser.find import Filter
 
 PURGEABLE = load("purgeable")
 
-LIMIT: Final = 10_000
+LIMIT: Final = 5_000
 """Tasks that :func:`eligible` and :func:`purgeable` count, at most."""
 
-LONGEST_SEARCH: Final = 100_000
+LONGEST_SEARCH: Final = 30_000
 """Tasks that :func:`eligible` looks at for those that match, about at most."""
 
 
@@ -33,9 +31,9 @@ def select(filter: Filter, *, using: str | None = None) -> Iterator[list[UUID]]:
     What is enqueued, ends or is put back after the call began is not among them, so a task that an
     operation changes does not come again.
     """
-    for records, _ in _matching(filter, database(using), BATCH):
-        if records:
-            yield [record.id for record in records]
+    for tasks, _ in _matching(filter, database(using), BATCH):
+        if tasks:
+            yield [task.id for task in tasks]
 
 
 def eligible(
@@ -55,7 +53,7 @@ def eligible(
     done = 0
     reasons: list[Reason] = []
     searched = 0
-    for batch, looked_at in _standings(operation, tasks, alias):
+    for batch, looked_at in _standings(tasks, alias):
         for task in batch:
             if looked_at is not None and done + len(reasons) == LIMIT:
                 return Outcome.of(done, reasons, more=True)
@@ -79,66 +77,32 @@ def purgeable(queue: str, *, using: str | None = None) -> Outcome:
 
 
 def _standings(
-    operation: Operation, tasks: Sequence[UUID | str] | Filter, alias: str
+    tasks: Sequence[UUID | str] | Filter, alias: str
 ) -> Iterator[tuple[Iterable[Standing], int | None]]:
     """How these tasks stand, many at a time; with a filter, how many were looked at for them."""
     if isinstance(tasks, Sequence):
         for batch in batches(keys(tasks)):
             yield standings(batch, alias).values(), None
     else:
-        for records, searched in _matching(tasks, alias, 4 * BATCH):
-            yield _standings_of(records, operation, alias), searched
+        yield from _matching(tasks, alias, 4 * BATCH)
 
 
-def _matching(filter: Filter, alias: str, size: int) -> Iterator[tuple[list[Record], int]]:
-    """The tasks that match and were there when this began, many at a time.
+def _matching(filter: Filter, alias: str, size: int) -> Iterator[tuple[list[Standing], int]]:
+    """The tasks that match and were there when this began, newest first, many at a time.
 
     With them comes how many were looked at: where that is much for one page, there may be none.
     """
-    from djtasks.browser.find import find
+    from djtasks.browser.find import find_ids
 
     with connections[alias].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         began = cursor.fetchone()[0]
     place = None
     while True:
-        page = find(filter, cursor=place, size=size, using=alias)
-        yield [record for record in page.records if not _is_later(record, began)], page.searched
+        page = find_ids(filter, cursor=place, size=size, using=alias)
+        known = standings(page.ids, alias) if page.ids else {}
+        tasks = [known[id] for id in page.ids if id in known]
+        yield [task for task in tasks if task.since is None or task.since <= began], page.searched
         place = page.next
         if place is None:
             return
-
-
-def _is_later(record: Record, moment: datetime) -> bool:
-    """Whether a task was enqueued, put back or ended after a moment."""
-    at = record.enqueued_at if record.is_queued else record.date_done
-    return at is not None and at > moment
-
-
-def _standings_of(records: list[Record], operation: Operation, alias: str) -> Iterator[Standing]:
-    """How the tasks of a list stand; only what the list does not tell is read."""
-    unclear = [record.id for record in records if not _is_clear(record, operation)]
-    read = standings(unclear, alias) if unclear else {}
-    for record in records:
-        yield read.get(record.id) or Standing(
-            id=record.id,
-            state=_STATES.get(record.state, 0) if record.is_queued else None,
-            owner=record.worker_id if record.is_queued else None,
-            pool=None,
-            stored=not record.is_queued,
-            ended=record.date_done is not None,
-            succeeded=record.state == "SUCCESS",
-            has_call=bool(record.task and record.queue),
-            deprived=record.after is not None and record.started_at is None,
-        )
-
-
-_STATES: Final = {"SCHEDULED": MessageState.SCHEDULED, "WAITING": MessageState.WAITING}
-
-
-def _is_clear(record: Record, operation: Operation) -> bool:
-    """Whether a list tells of a task all that decides."""
-    if operation == "terminate":
-        return record.worker_id is None
-    # What waits for another attempt is scheduled or ready.
-    return operation != "run_now" or record.state != "RETRY"

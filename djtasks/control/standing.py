@@ -13,6 +13,7 @@ from djtasks.models import MessageState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from uuid import UUID
 
 STANDING = load("standing")
@@ -27,7 +28,8 @@ class Standing:
 
     ``state`` is that of its message, None if there is none; ``pool`` that of the worker that has
     claimed it, None if there is no such worker. ``has_call`` says whether the result knows what
-    was called, ``deprived`` whether it ended without the results that it waited for.
+    was called, ``deprived`` whether it ended without the results that it waited for. ``since`` is
+    when it was enqueued, put back or ended, whichever came last.
     """
 
     id: UUID
@@ -39,6 +41,7 @@ class Standing:
     succeeded: bool | None
     has_call: bool | None
     deprived: bool | None
+    since: datetime | None
 
     @property
     def queued(self) -> bool:
