@@ -160,6 +160,10 @@ class AsyncResult(Handle[R]):
         """:attr:`result` for asynchronous code."""
         return await sync_to_async(lambda: self.result)()
 
+    async def arevoke(self, terminate: bool = False, signal: str | None = None) -> None:
+        """:meth:`revoke` for asynchronous code."""
+        await sync_to_async(self.revoke)(terminate=terminate, signal=signal)
+
     async def aforget(self) -> None:
         """:meth:`forget` for asynchronous code."""
         await sync_to_async(self.forget)()
@@ -190,12 +194,15 @@ class AsyncResult(Handle[R]):
         wait: bool = False,
         timeout: float | None = None,
     ) -> None:
-        """Take the task from the queue, unless it runs or has ended.
+        """Take the task from the queue; with ``terminate`` also end the process that runs it.
 
-        ``connection``, ``wait`` and ``timeout`` are taken for Celery's sake: the task is revoked
-        when this returns. Raises :class:`NotImplementedError` for ``terminate``.
+        It is then killed by ``signal`` (``SIGTERM`` if none is given) within a second of the
+        commit, where its worker's tasks have processes of their own (the pool prefork), and ends
+        as REVOKED. ``connection``, ``wait`` and ``timeout`` are taken for Celery's sake: what no
+        worker has begun is revoked when this returns. Raises :class:`ValueError` for a signal
+        that does not end a process. https://docs.celeryq.dev/en/stable/userguide/workers.html
         """
-        revoke([self], terminate=terminate)
+        revoke([self], terminate=terminate, signal=signal)
 
     # The tree of results
 
@@ -332,16 +339,18 @@ def forget(handles: Iterator[AsyncResult[Any]]) -> None:
     queue_state.forget(keys)
 
 
-def revoke(handles: Sequence[AsyncResult[Any]], *, terminate: bool) -> None:
-    """Take these tasks from the queue."""
+def revoke(handles: Sequence[AsyncResult[Any]], *, terminate: bool, signal: str | None) -> None:
+    """Take these tasks from the queue; with ``terminate`` also kill what runs them."""
+    from djtasks.control.workers import checked_signal
+    from djtasks.control.workers import terminate as terminate_running
     from djtasks.queue.revoke import revoke as revoke_queued
 
+    name = checked_signal(signal or "SIGTERM")
+    ids = [handle._key for handle in handles]
+    revoke_queued(ids)
     if terminate:
-        raise NotImplementedError(
-            "revoke(terminate=True): a task that runs already is not stopped. Give it a "
-            "time_limit, or let it look whether it is still wanted."
-        )
-    revoke_queued([handle._key for handle in handles])
+        # After that: what a worker took meanwhile runs now.
+        terminate_running(ids, signal=name)
 
 
 def result_from_tuple(r: Any, app: object = None) -> AsyncResult[Any] | GroupResult:

@@ -178,11 +178,11 @@ class ResultSet(Handles):
         wait: bool = False,
         timeout: float | None = None,
     ) -> None:
-        """Take those tasks from the queue that neither run nor have ended.
+        """Take the tasks from the queue; with ``terminate`` also end what runs them.
 
         See :meth:`AsyncResult.revoke`.
         """
-        revoke(list(self._leaves()), terminate=terminate)
+        revoke(list(self._leaves()), terminate=terminate, signal=signal)
 
     # For asynchronous code
 
@@ -234,9 +234,9 @@ class ResultSet(Handles):
         """:meth:`forget` for asynchronous code."""
         await sync_to_async(self.forget)()
 
-    async def arevoke(self, terminate: bool = False) -> None:
+    async def arevoke(self, terminate: bool = False, signal: str | None = None) -> None:
         """:meth:`revoke` for asynchronous code."""
-        await sync_to_async(self.revoke)(terminate=terminate)
+        await sync_to_async(self.revoke)(terminate=terminate, signal=signal)
 
     # How they are waited for
 

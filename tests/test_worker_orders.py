@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from djtasks import AsyncResult, chain, control, enqueue_many
+from djtasks import AsyncResult, ResultSet, chain, control, enqueue_many
 from djtasks.exceptions import TaskRevokedError
 from djtasks.models import Message, TaskResult, Worker
 from djtasks.worker.orders import Orders
@@ -218,6 +218,23 @@ def test_a_terminated_task_loses_its_process_and_is_revoked(
     eventually(lambda: len(children - {child.pid for child in worker.children}) == 1)
     eventually(lambda: len(worker.children) == 2)
     eventually(lambda: row(worker).orders == "", "the order to be taken away")
+
+
+@pytest.mark.usefixtures("live")
+def test_a_handle_can_end_what_runs_and_what_waits(
+    worker: WorkerProcess, journal: Journal, gate: Path
+) -> None:
+    running = wait(journal, "victim", gate)
+    later = order_tasks.wait_for.apply_async(
+        (str(journal), "later", str(gate)), queue="shared", countdown=3600
+    )
+    both = ResultSet([running, later])
+    both.revoke()
+    assert (running.ready(), later.state) == (False, "REVOKED")
+    both.revoke(terminate=True, signal="KILL")
+    with pytest.raises(TaskRevokedError, match="terminated"):
+        running.get(timeout=5)
+    assert journal.lines == ["begin victim"]
 
 
 @pytest.mark.usefixtures("live")
