@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page
 
@@ -34,6 +35,23 @@ orders = list(day.orders.filter(packed_at__isnull=False)[:40])
 papers = [chain(render_invoice.si(o), draw_label.si(o)) for o in orders[:3]]
 papers += [draw_label.si(o) for o in orders[3:]]
 print(chain(draw_chart.si(day), chord(papers, archive_invoices.si(day))).delay().id)
+"""
+
+# The demo does the work of a day in seconds: its counts are repeated for the hour before it.
+HOUR = """
+INSERT INTO djtasks_activity (span, at, queue, task, succeeded, failed, retried, longest, runtimes)
+SELECT 60, a.at - n * interval '1 minute', a.queue, a.task,
+       ceil(a.succeeded * (0.3 + 0.2 * sin(n / 7.0) + n * 7919 % 13 / 50.0)),
+       CASE WHEN n % 9 < 2 THEN a.failed ELSE 0 END, a.retried, a.longest, a.runtimes
+FROM (SELECT DISTINCT ON (queue, task) * FROM djtasks_activity
+      WHERE span = 60 ORDER BY queue, task, succeeded DESC) AS a, generate_series(1, 59) AS n
+ON CONFLICT DO NOTHING;
+INSERT INTO djtasks_depth (span, at, queue, ready, latency)
+SELECT 60, d.at - n * interval '1 minute', d.queue,
+       ceil(d.ready * (0.5 + 0.4 * sin(n / 5.0) + n * 7919 % 13 / 60.0)), d.latency
+FROM (SELECT DISTINCT ON (queue) * FROM djtasks_depth
+      WHERE span = 60 ORDER BY queue, ready DESC) AS d, generate_series(1, 59) AS n
+ON CONFLICT DO NOTHING;
 """
 
 
@@ -95,6 +113,8 @@ def test_make_the_pictures(chromium: Browser, environment: dict[str, str], admin
         check=True,
     )
     step = done.stdout.split()[-1]
+    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+        connection.execute(HOUR)
     for look, options in LOOKS.items():
         context = chromium.new_context(**options)
         page = context.new_page()

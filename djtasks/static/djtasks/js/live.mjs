@@ -1,5 +1,5 @@
 /* What the task browser does with JavaScript, and can do without: it keeps the page up to date,
-   copies texts, and selects all rows. */
+   copies texts, selects all rows, and folds the filters where there is little room. */
 
 const EVERY = 5000;
 const REMEMBERED = "djtasks.live";
@@ -161,6 +161,10 @@ document.addEventListener("change", (event) => {
 
 prepare(document);
 count();
+// On a small screen the filters would come before all else.
+for (const filters of document.querySelectorAll("[data-fold-when-small]")) {
+    filters.open = !matchMedia("(max-width: 1024px)").matches;
+}
 if (button) {
     button.hidden = false;
     show();
