@@ -159,9 +159,10 @@ def test_a_move_to_nowhere_is_asked_again(data: dict[str, Any], complaint: str) 
 
 def test_what_is_refused_below_is_told() -> None:
     task = queued()
-    response = act(ruler(), "move", task.pk, confirmed="yes", queue="x" * 10_000)
-    assert Message.objects.get(pk=task.pk).queue in ("celery", "x" * 10_000)
-    assert said(response)
+    page = read(act(ruler(), "move", task.pk, confirmed="yes", queue="ü" * 128))
+    assert Message.objects.get(pk=task.pk).queue == "celery"
+    assert "at most 255 bytes" in page.text
+    assert "ü" * 128 in {box["value"] for box in page.all("input", name="queue")}
 
 
 # -- many -----------------------------------------------------------------------------------------
@@ -178,15 +179,16 @@ def test_a_selection_is_counted_with_reasons_before_anything_is_done() -> None:
     assert TaskResult.objects.filter(state="FAILURE").count() == 3
 
 
-def test_a_selection_is_retried_and_logged_once() -> None:
+def test_a_selection_is_retried_and_logged_for_each_that_was() -> None:
     tasks = [failed(task=fail.name).pk for _ in range(3)]
-    response = confirmed(ruler(), "retry", *tasks, ended().pk)
+    client = ruler()
+    response = confirmed(client, "retry", *tasks, ended().pk)
     assert response.status_code == 302
     assert "Retried 3 tasks. Passed over: it succeeded (1)." in said(response)
     assert set(Message.objects.values_list("pk", flat=True)) == set(tasks)
-    entry = LogEntry.objects.get()
-    assert entry.object_id is None
-    assert str(tasks[0]) in entry.change_message
+    assert set(LogEntry.objects.values_list("object_id", flat=True)) == set(map(str, tasks))
+    history = read(client.get(url("taskrecord_history", tasks[0])))
+    assert "Retried 3 tasks" in history.text
 
 
 def test_all_that_match_are_retried_and_the_log_says_the_search() -> None:
@@ -225,8 +227,27 @@ def test_what_was_done_before_something_broke_is_in_the_log(
 
 def test_each_batch_is_committed_where_requests_are_transactions() -> None:
     """Else the workers would see nothing of 10,000 retries before the last of them was written."""
-    view = resolve(url("taskrecord_action")).func
-    assert view._non_atomic_requests == {"default"}  # type: ignore[attr-defined]
+    for name in ("taskrecord", "queue", "worker"):
+        view: Any = resolve(url(f"{name}_action")).func
+        assert view._non_atomic_requests == {"default"}
+
+
+def test_a_purge_that_did_not_come_to_an_end_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def breaking(queue: str) -> int:
+        raise DatabaseError("the server went away")
+
+    monkeypatch.setattr(control, "purge", breaking)
+    with pytest.raises(DatabaseError):
+        ruler().post(url("queue_action"), {"action": "purge", "queue": "mail", "confirmed": "yes"})
+    assert "did not come to an end" in LogEntry.objects.get().change_message
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "purge"])
+def test_a_queue_whose_name_cannot_be_is_refused(action: str) -> None:
+    data = {"action": action, "queue": "a\0b", "confirmed": "yes"}
+    assert ruler().post(url("queue_action"), data).status_code == 400
 
 
 def test_a_failure_group_of_the_overview_is_retried_and_no_other() -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 
 from djtasks import chain, chord
+from djtasks.browser import task as browser_task
+from djtasks.look import json_text
 from djtasks.models import Activity, Attempt, Message, Queue
 from tests.admin_pages import (
     VIEW,
@@ -392,3 +398,123 @@ def test_a_task_of_a_large_workflow_costs_no_more_queries() -> None:
         counted.append(queries(client, url("taskrecord_change", waiting.pk)))
         Message.objects.all().delete()
     assert counted[1] <= counted[0] + 2
+
+
+# --- what is shown where ------------------------------------------------------------------------
+
+
+def test_rows_of_models_without_a_table_are_none_for_dumpdata() -> None:
+    out = io.StringIO()
+    call_command("dumpdata", "djtasks", stdout=out)
+    call_command("dumpdata", "djtasks", "--all", stdout=out)
+    assert out.getvalue() == "[]\n[]\n" or out.getvalue() == "[][]"
+
+
+def test_parts_that_may_appear_later_have_their_place_on_the_page() -> None:
+    """What is fetched anew can only replace what is there."""
+    client = ruler()
+    page = read(client.get(url("taskrecord_change", queued().pk)))
+    live = {element["id"] for element in page.elements if "data-live" in element.attributes}
+    assert live >= {"djt-head", "djt-failure", "djt-workflow", "djt-texts", "djt-aside"}
+    empty = read(client.get(url("taskrecord_changelist"), {"q": "state:WAITING"}))
+    assert list(empty.all("select", id="djt-action"))
+
+
+def test_who_may_only_run_tasks_can_run_copies() -> None:
+    task = ended()
+    client = signed_in("view_taskrecord", "run_task")
+    page = read(client.get(url("taskrecord_change", task.pk)))
+    assert url("taskrecord_copy", task.pk) in {link["href"] for link in page.all("a")}
+
+
+def test_nobody_is_sent_to_lists_that_they_may_not_see() -> None:
+    queued(enqueued_at=datetime.now(UTC) - timedelta(hours=1))
+    failed()
+    page = read(signed_in("view_overview").get(url("overview_changelist")))
+    hrefs = {link["href"].partition("?")[0] for link in page.all("a")}
+    assert not hrefs & {url(f"{name}_changelist") for name in ("taskrecord", "queue", "worker")}
+
+
+def test_a_task_waits_from_its_time_on_and_keeps_it() -> None:
+    now = datetime.now(UTC)
+    times: dict[str, Any] = {"enqueued_at": now - timedelta(days=1), "started_at": now}
+    task = ended(eta=now - timedelta(seconds=2), **times)
+    client = ruler()
+    page = read(client.get(url("taskrecord_change", task.pk)))
+    assert "2.00 s" in page.text
+    assert "Was due" in page.text
+    step = ended(after=uuid4(), **times)
+    assert "Waited" not in read(client.get(url("taskrecord_change", step.pk))).text
+
+
+def test_what_runs_is_counted_as_the_list_shows_it() -> None:
+    worker = a_worker(busy=1)
+    for _ in range(5):
+        queued(worker_id=worker.pk, started_at=datetime.now(UTC))
+    client = ruler()
+    tiles = [tile.text for tile in read(client.get(url("overview_changelist"))).all("a")]
+    assert any(tile.split() == ["Running", "5"] for tile in tiles)
+
+
+@override_settings(USE_TZ=False)
+def test_what_workers_run_is_shown_without_time_zones_too() -> None:
+    task = queued()
+    run = {"id": task.pk.hex, "task": "shop.pack", "since": time.time() - 5, "slot": 0, "pid": 1}
+    a_worker(busy=1, running=json.dumps([run]))
+    page = read(ruler().get(url("worker_changelist")))
+    assert "pack" in page.text
+
+
+def test_pages_of_rows_and_their_history_lead_to_the_other_pages() -> None:
+    Queue.objects.create(name="mail")
+    worker, task = a_worker(), ended()
+    client = ruler()
+    key: Any
+    for name, key in (("queue", "mail"), ("worker", worker.pk)):
+        answer = client.get(url(f"{name}_change", key))
+        assert (answer.status_code, answer.headers["Location"]) == (302, url(f"{name}_changelist"))
+    for name, key in (("queue", "mail"), ("worker", worker.pk), ("taskrecord", task.pk)):
+        page = read(client.get(url(f"{name}_history", key)))
+        assert url("overview_changelist") in {link["href"] for link in page.all("a")}
+        assert page.forbidden() == []
+
+
+# --- far too much of everything ------------------------------------------------------------------
+
+
+def test_names_of_megabytes_do_not_make_pages_of_megabytes() -> None:
+    huge = "x" * 5_000_000
+    task = ended(task=huge, queue=huge, worker=huge, custom_id=huge)
+    client = ruler()
+    for path in (
+        url("taskrecord_changelist"),
+        url("taskrecord_change", task.pk),
+        url("taskrecord_copy", task.pk),
+        url("overview_changelist"),
+    ):
+        assert len(read(client.get(path)).html) < 300_000, path
+
+
+def test_meta_of_megabytes_is_shown_quickly_and_cut() -> None:
+    task = queued()
+    meta = json.dumps(list(range(700_000)))
+    ended(id=task.pk, state="PROGRESS", date_done=None, result=meta)
+    view = browser_task.task(task.pk)
+    assert view is not None
+    assert view.meta is not None
+    began = time.process_time()
+    shown = json_text.pretty(view.meta)
+    assert time.process_time() - began < 1
+    assert 100_000 < len(shown) < 100_100
+
+
+def test_a_line_number_of_5000_digits_is_none() -> None:
+    trace = 'Traceback:\n  File "/a/b.py", line ' + "9" * 5000 + ", in f\n"
+    task = failed(traceback=trace)
+    read(ruler().get(url("taskrecord_change", task.pk)))
+
+
+def test_a_failure_that_no_search_can_name_has_no_button() -> None:
+    failed(task="x" * 2500)
+    page = read(ruler().get(url("overview_changelist")))
+    assert list(page.all("input", name="q")) == []

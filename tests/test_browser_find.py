@@ -515,3 +515,23 @@ def test_a_page_takes_few_queries_however_many_tasks_it_has() -> None:
             find(Filter.parse(query), size=50)
         asked = [one for one in queries.captured_queries if "djtasks_" in one["sql"]]
         assert len(asked) <= 9, [one["sql"] for one in asked]
+
+
+# --- ids of callers --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("custom_id", ["12345678", "10042", "order-42", "beef", "0" * 40])
+@pytest.mark.parametrize("form", ["id:{}", "{}"])
+def test_an_id_of_a_caller_is_found_whatever_it_looks_like(custom_id: str, form: str) -> None:
+    key, _ = to_uuid(custom_id)
+    for made in (ended(id=key, custom_id=custom_id), None, queued(id=key, custom_id=custom_id)):
+        ended(task="shop.beef" if custom_id == "beef" else "shop.pack")
+        found = find(Filter.parse(form.format(custom_id)))
+        assert found.records[0].id == key, made
+        assert found.next is None
+
+
+def test_what_is_no_id_of_a_caller_is_a_part_of_names_as_ever() -> None:
+    one = ended(task="shop.pack")
+    assert [record.id for record in find(Filter.parse("pack")).records] == [one.pk]
+    assert find(Filter.parse("x" * 300)).records == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -128,7 +128,9 @@ def _carry_out(
     outcome = Outcome()
     try:
         for ids in chosen.batches():
-            outcome += action.run(ids, data)
+            done = action.run(ids, data)
+            # Of very many only the number is kept.
+            outcome += done if chosen.query is None else replace(done, taken=())
     except ValueError as error:
         messages.error(request, str(error))
         if not outcome.done:
@@ -137,18 +139,23 @@ def _carry_out(
         # Each batch is done for good when it returns, whatever becomes of the next.
         said = in_words(action, outcome)
         if outcome.done:
-            _log(page, request, chosen, said)
+            _log(page, request, chosen, outcome, said)
     messages.add_message(request, messages.SUCCESS if outcome.done else messages.WARNING, said)
     return page.go_back(request)
 
 
-def _log(page: BrowserAdmin[TaskRecord], request: HttpRequest, chosen: Chosen, said: str) -> None:
-    """One entry for one task, which its history shows, and one for any number of others."""
-    if len(chosen.ids) == 1:
-        page.note(request, str(chosen.ids[0]), str(chosen.ids[0]), said)
-        return
-    ids = ", ".join(map(str, chosen.ids))
-    page.note(request, "", chosen.words, f"{said} {ids}".strip())
+def _log(
+    page: BrowserAdmin[TaskRecord],
+    request: HttpRequest,
+    chosen: Chosen,
+    outcome: Outcome,
+    said: str,
+) -> None:
+    """An entry for each selected task that it was done to, for its history; one for a search."""
+    if chosen.query is None:
+        page.note_all(request, [(str(task_id), str(task_id)) for task_id in outcome.taken], said)
+    else:
+        page.note(request, "", chosen.words, said)
 
 
 def _ask(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import django
@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
+from django.db import DEFAULT_DB_ALIAS, transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,6 +18,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 
+from djtasks.conf import conf
 from djtasks.models import Overview, Queue, TaskRecord, Worker
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class BrowserAdmin(_ModelAdmin[M]):
     """A page that shows what workers write, and offers what may be done about it."""
 
     actions = None
+    object_history_template = "admin/djtasks/history.html"
     title: Any
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -89,7 +92,7 @@ class BrowserAdmin(_ModelAdmin[M]):
             "tabs": list(self._tabs(request)),
             "back": request.get_full_path(),
             # Only for those who may see the list that links lead to.
-            "tasks_url": self.url("taskrecord_changelist") if self._sees_tasks(request) else "",
+            "tasks_url": self.list_url(request, TaskRecord),
             "queue_action_url": self.url("queue_action"),
             "worker_action_url": self.url("worker_action"),
             **context,
@@ -99,22 +102,52 @@ class BrowserAdmin(_ModelAdmin[M]):
         response["Vary"] = LIVE
         return response
 
-    def _sees_tasks(self, request: HttpRequest) -> bool:
-        if not self.admin_site.is_registered(TaskRecord):
-            return False
-        return self.admin_site.get_model_admin(TaskRecord).has_view_permission(request)
+    def list_url(self, request: HttpRequest, model: type[Model], query: str = "") -> str:
+        """The address of a list of this app; empty for those who may not see it."""
+        if not self.admin_site.is_registered(model):
+            return ""
+        if not self.admin_site.get_model_admin(model).has_view_permission(request):
+            return ""
+        return self.url(f"{model._meta.model_name}_changelist") + query
 
     def _tabs(self, request: HttpRequest) -> Iterator[dict[str, Any]]:
         """The pages of the app that the user may see."""
         for model in (Overview, TaskRecord, Queue, Worker):
-            if not self.admin_site.is_registered(model):
-                continue
-            if self.admin_site.get_model_admin(model).has_view_permission(request):
+            url = self.list_url(request, model)
+            if url:
                 yield {
-                    "url": self.url(f"{model._meta.model_name}_changelist"),
+                    "url": url,
                     "name": capfirst(model._meta.verbose_name_plural),
                     "is_current": model is self.model,
                 }
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The list: it shows all that there is to be seen of a row."""
+        self.check_view(request)
+        return HttpResponseRedirect(self.url(f"{self.opts.model_name}_changelist"))
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The admin's own, with the way to the other pages."""
+        more = {"tabs": list(self._tabs(request)), **(extra_context or {})}
+        return super().history_view(request, object_id, more)
+
+    def committing(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """A view of this site that commits as it goes, whatever ``ATOMIC_REQUESTS`` says.
+
+        Workers are told of what was done when it is committed, and rows are locked for as long.
+        """
+        wrapped = self.admin_site.admin_view(view)
+        for alias in {DEFAULT_DB_ALIAS, conf.DATABASE}:
+            wrapped = transaction.non_atomic_requests(using=alias)(wrapped)
+        return wrapped
 
     def safe_back(self, request: HttpRequest) -> str:
         """Where the form said it came from, if that is a page of this site, or else the list."""
@@ -130,15 +163,23 @@ class BrowserAdmin(_ModelAdmin[M]):
         return HttpResponseRedirect(self.safe_back(request))
 
     def note(self, request: HttpRequest, object_id: str, representation: str, message: str) -> None:
-        """Write to the admin's log what the user did; ``object_id`` is empty for many objects."""
+        """Write to the admin's log what the user did; ``object_id`` is empty for a search."""
+        self.note_all(request, [(object_id, representation)], message)
+
+    def note_all(
+        self, request: HttpRequest, objects: Sequence[tuple[str, str]], message: str
+    ) -> None:
+        """Write to the admin's log what the user did to each of these: ids, with what is shown."""
         user_id: Any = request.user.pk  # of whatever type the project has
-        LogEntry.objects.create(
-            user_id=user_id,
-            content_type_id=ContentType.objects.get_for_model(
-                self.model, for_concrete_model=False
-            ).pk,
-            object_id=object_id or None,
-            object_repr=representation[:200],
-            action_flag=CHANGE,
-            change_message=message,
+        type_id = ContentType.objects.get_for_model(self.model, for_concrete_model=False).pk
+        LogEntry.objects.bulk_create(
+            LogEntry(
+                user_id=user_id,
+                content_type_id=type_id,
+                object_id=object_id or None,
+                object_repr=representation[:200],
+                action_flag=CHANGE,
+                change_message=message,
+            )
+            for object_id, representation in objects
         )

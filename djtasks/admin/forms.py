@@ -8,13 +8,29 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from djtasks.routing import LONGEST_QUEUE_NAME
+
 __all__ = ["CopyForm", "MoveForm", "PauseForm", "RevokeForm", "TerminateForm"]
+
+
+class QueueField(forms.CharField):
+    """The name of a queue; empty for none."""
+
+    def clean(self, value: Any) -> str:
+        """The name, if there can be a queue of this name."""
+        name: str = super().clean(value)
+        if len(name.encode(errors="replace")) > LONGEST_QUEUE_NAME:
+            raise forms.ValidationError(
+                _("The name of a queue has at most %(most)s bytes."),
+                params={"most": LONGEST_QUEUE_NAME},
+            )
+        return name
 
 
 class MoveForm(forms.Form):
     """Where tasks are to go."""
 
-    queue = forms.CharField(
+    queue = QueueField(
         label=_("Queue"), required=False, help_text=_("Empty: each stays in its queue.")
     )
     priority = forms.IntegerField(
@@ -82,7 +98,7 @@ class CopyForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
         help_text=_("An object, as JSON."),
     )
-    queue = forms.CharField(label=_("Queue"), required=False)
+    queue = QueueField(label=_("Queue"), required=False)
     priority = forms.IntegerField(
         label=_("Priority"), required=False, min_value=-(2**31) + 1, max_value=2**31 - 1
     )

@@ -13,7 +13,7 @@ from djtasks.admin import query as q
 from djtasks.browser.graph import graph
 from djtasks.look import states, times
 from djtasks.look.drawing import Box, draw
-from djtasks.look.text import short_name, visible
+from djtasks.look.text import one_line, short_name
 
 if TYPE_CHECKING:
     from djtasks.admin.base import BrowserAdmin
@@ -49,7 +49,7 @@ def _box(page: BrowserAdmin[TaskRecord], node: GraphNode) -> Box:
         name = f"{_number(node.size)} \u00d7 {name}"
         href = page.url("taskrecord_changelist") + q.link(node.query)
         note = _done(node.counts)
-    title = f"{visible(node.task)}\n{_counted(node.counts) or states.look(node.state).word}"
+    title = f"{one_line(node.task, 300)}\n{_counted(node.counts) or states.look(node.state).word}"
     return Box(
         key=node.key,
         column=node.column,

@@ -17,13 +17,13 @@ from djtasks.admin.base import BrowserAdmin
 from djtasks.admin.queues import permissions
 from djtasks.admin.series import depth, runtimes, throughput
 from djtasks.browser.activity import Range, TaskActivity, activity
-from djtasks.browser.attention import attention
+from djtasks.browser.attention import Note, attention
 from djtasks.browser.counts import Capped, Counts, counts
 from djtasks.browser.failures import failures
 from djtasks.browser.fleet import workers
 from djtasks.browser.queues import queues
 from djtasks.look import charts, times
-from djtasks.models import Overview
+from djtasks.models import Overview, Queue, TaskRecord, Worker
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -51,14 +51,15 @@ class OverviewAdmin(BrowserAdmin[Overview]):
         chosen = _range(request.GET.get("range", ""))
         what_happened = activity(chosen)
         all_queues, all_workers, now = queues(), workers(), counts()
-        tiles = list(self._tiles(request, now))
+        running = Capped(sum(queue.running for queue in all_queues))
+        tiles = list(self._tiles(request, now, running))
         return self.page(
             request,
             "overview.html",
             {
                 "title": _("Overview"),
                 "is_live": True,
-                "notes": list(self._notes(attention(all_queues, all_workers))),
+                "notes": list(self._notes(request, attention(all_queues, all_workers))),
                 "tiles": tiles,
                 "summary": ", ".join(f"{tile['name']}: {tile['value']}" for tile in tiles),
                 "ranges": [
@@ -87,31 +88,33 @@ class OverviewAdmin(BrowserAdmin[Overview]):
             },
         )
 
-    def _tiles(self, request: HttpRequest, now: Counts) -> Iterator[dict[str, Any]]:
+    def _tiles(
+        self, request: HttpRequest, now: Counts, running: Capped
+    ) -> Iterator[dict[str, Any]]:
         """The numbers, each a link to what it counts."""
         for state, name, count, query in (
             ("READY", pgettext("tasks", "Ready"), now.ready, "state:READY"),
             ("SCHEDULED", pgettext("tasks", "Scheduled"), now.scheduled, "state:SCHEDULED"),
             ("WAITING", pgettext("tasks", "Waiting"), now.waiting, "state:WAITING"),
-            ("RUNNING", pgettext("tasks", "Running"), Capped(now.running), "state:RUNNING"),
+            ("RUNNING", pgettext("tasks", "Running"), running, "state:RUNNING"),
             ("FAILURE", _("Failed in 24 h"), now.failed, "state:FAILURE since:24h"),
         ):
             yield {
                 "name": name,
                 "state": state,
-                "value": _capped(count),
+                "value": str(count),
                 "url": self._search(request, query),
                 "is_bad": state == "FAILURE" and bool(count),
             }
         yield {
             "name": _("Oldest ready"),
             "value": "-" if now.latency is None else times.rough(now.latency),
-            "url": self.url("queue_changelist"),
+            "url": self.list_url(request, Queue),
         }
         yield {
             "name": _("Workers"),
             "value": number_format(now.workers),
-            "url": self.url("worker_changelist"),
+            "url": self.list_url(request, Worker),
             "is_bad": not now.workers,
         }
 
@@ -127,20 +130,16 @@ class OverviewAdmin(BrowserAdmin[Overview]):
                 "spark": charts.sparkline(row.spark, label, row.spark_failed),
             }
 
-    def _notes(self, notes: list[Any]) -> Iterator[dict[str, Any]]:
+    def _notes(self, request: HttpRequest, notes: list[Note]) -> Iterator[dict[str, Any]]:
+        models = {"taskrecord": TaskRecord, "queue": Queue, "worker": Worker}
         for note in notes:
-            url = self.url(f"{note.page}_changelist")
-            yield {
-                "text": note.text,
-                "is_severe": note.is_severe,
-                "url": url + q.link(note.query) if note.query else url,
-            }
+            query = q.link(note.query) if note.query else ""
+            url = self.list_url(request, models[note.page], query)
+            yield {"text": note.text, "is_severe": note.is_severe, "url": url}
 
     def _search(self, request: HttpRequest, query: str) -> str:
         """The address of a search, for those who may see it."""
-        if not self._sees_tasks(request):
-            return ""
-        return self.url("taskrecord_changelist") + q.link(query)
+        return self.list_url(request, TaskRecord, q.link(query))
 
 
 def _range(text: str) -> Range:
@@ -148,7 +147,3 @@ def _range(text: str) -> Range:
         return Range(text)
     except ValueError:
         return Range.HOUR
-
-
-def _capped(count: Capped) -> str:
-    return f"{number_format(count.value, force_grouping=True)}{'+' if count.more else ''}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import SuspiciousOperation
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.formats import number_format
@@ -17,7 +18,7 @@ from djtasks.admin.base import BrowserAdmin
 from djtasks.admin.forms import PauseForm
 from djtasks.browser.queues import queues
 from djtasks.control import Outcome
-from djtasks.look.text import visible
+from djtasks.look.text import NAME, one_line
 from djtasks.models import Queue
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class QueueAdmin(BrowserAdmin[Queue]):
 
     def get_urls(self) -> list[URLPattern]:
         """The address that what is done to a queue is sent to, before those of the admin."""
-        act = path("act/", self.admin_site.admin_view(self.act), name="djtasks_queue_action")
+        act = path("act/", self.committing(self.act), name="djtasks_queue_action")
         return [act, *super().get_urls()]
 
     def changelist_view(
@@ -58,6 +59,8 @@ class QueueAdmin(BrowserAdmin[Queue]):
     def act(self, request: HttpRequest) -> HttpResponse:
         """Pause, resume or purge the queue that a form names."""
         name = request.POST.get("queue", "")
+        if "\0" in name:
+            raise SuspiciousOperation("no such queue")
         match request.POST.get("action"):
             case "pause":
                 self.demand(request, "pause_queue")
@@ -87,12 +90,12 @@ class QueueAdmin(BrowserAdmin[Queue]):
         except ValueError as error:
             messages.error(request, str(error))
             return self.go_back(request)
-        return self._done(request, name, _("Paused the queue %s.") % visible(name))
+        return self._done(request, name, _("Paused the queue %s.") % one_line(name, NAME))
 
     def _resume(self, request: HttpRequest, name: str) -> HttpResponse:
         if control.resume(name):
-            return self._done(request, name, _("Resumed the queue %s.") % visible(name))
-        messages.warning(request, _("The queue %s is not paused.") % visible(name))
+            return self._done(request, name, _("Resumed the queue %s.") % one_line(name, NAME))
+        messages.warning(request, _("The queue %s is not paused.") % one_line(name, NAME))
         return self.go_back(request)
 
     def _purge(self, request: HttpRequest, name: str) -> HttpResponse:
@@ -110,16 +113,24 @@ class QueueAdmin(BrowserAdmin[Queue]):
                 outcome=control.purgeable(name),
                 is_dangerous=True,
             )
-        count = control.purge(name)
+        try:
+            count = control.purge(name)
+        except Exception:
+            # What was discarded before is gone.
+            said = _("Began to purge the queue %s, and did not come to an end.") % one_line(
+                name, NAME
+            )
+            self.note(request, name, one_line(name, NAME), said)
+            raise
         said = ngettext(
             "Discarded %(n)s task of the queue %(queue)s.",
             "Discarded %(n)s tasks of the queue %(queue)s.",
             count,
-        ) % {"n": number_format(count, force_grouping=True), "queue": visible(name)}
+        ) % {"n": number_format(count, force_grouping=True), "queue": one_line(name, NAME)}
         return self._done(request, name, said)
 
     def _done(self, request: HttpRequest, name: str, said: str) -> HttpResponse:
-        self.note(request, name, visible(name), said)
+        self.note(request, name, one_line(name, NAME), said)
         messages.success(request, said)
         return self.go_back(request)
 
@@ -142,7 +153,7 @@ class QueueAdmin(BrowserAdmin[Queue]):
             {
                 "title": question,
                 "parent_url": self.url("queue_changelist"),
-                "what": visible(name),
+                "what": one_line(name, NAME),
                 "explanation": explanation,
                 "outcome": outcome,
                 "counted": outcome is not None,

@@ -118,8 +118,13 @@ def row(record: Record, url: Callable[[Any], str], now: datetime | None = None) 
 
 
 def waited(record: Record) -> float | None:
-    """Seconds from when a task could have run until it did; None if it has not."""
+    """Seconds from when a task could have run until it last did; None if it has not.
+
+    None too for what waited for other tasks: when they let it go is not known.
+    """
     if record.started_at is None or record.enqueued_at is None:
+        return None
+    if record.after is not None and record.eta is None:
         return None
     due = max(record.enqueued_at, record.eta) if record.eta else record.enqueued_at
     return max((record.started_at - due).total_seconds(), 0.0)

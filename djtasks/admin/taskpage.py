@@ -13,8 +13,10 @@ from djtasks.admin import query as q
 from djtasks.admin.actions import ACTIONS, Action
 from djtasks.admin.graph import workflow
 from djtasks.admin.tasklist import arguments, attempt, waited
+from djtasks.browser.filter import LONGEST
 from djtasks.look import charts, json_text, states, times, tracebacks
-from djtasks.look.text import one_line, short_name, visible
+from djtasks.look.text import NAME, one_line, short_name
+from djtasks.routing import LONGEST_QUEUE_NAME
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -95,7 +97,9 @@ def initial_copy(view: TaskView) -> dict[str, Any] | None:
         args, kwargs = (json_text.editable(part) for part in call)
     except RecursionError:
         return None
-    return {"args": args, "kwargs": kwargs, "queue": record.queue, "priority": record.priority}
+    # Somebody wrote the row by hand if its name is longer; left empty, the task's own is taken.
+    queue = record.queue if len(record.queue) <= LONGEST_QUEUE_NAME else ""
+    return {"args": args, "kwargs": kwargs, "queue": queue, "priority": record.priority}
 
 
 def _buttons(page: Page, request: HttpRequest, record: Record) -> Iterator[Action]:
@@ -175,14 +179,16 @@ def _facts(page: Page, view: TaskView) -> Iterator[Fact]:
     """The details beside the texts."""
     record = view.record
     if record.custom_id:
-        yield Fact(_("Id"), visible(record.custom_id))
-    yield Fact(_("Queue"), visible(record.queue), _search(page, "queue", record.queue))
+        yield Fact(_("Id"), one_line(record.custom_id, NAME))
+    yield Fact(_("Queue"), one_line(record.queue, NAME), _search(page, "queue", record.queue))
     yield Fact(_("Priority"), record.priority)
     yield Fact(_("Attempt"), attempt(record))
     if record.deliveries:
         yield Fact(_("Lost with a worker"), record.deliveries)
     if record.worker:
-        yield Fact(_("Worker"), visible(record.worker), _search(page, "worker", record.worker))
+        yield Fact(
+            _("Worker"), one_line(record.worker, NAME), _search(page, "worker", record.worker)
+        )
     if (wait := waited(record)) is not None:
         yield Fact(_("Waited"), times.duration(wait))
     if record.runtime is not None:
@@ -203,7 +209,10 @@ def _facts(page: Page, view: TaskView) -> Iterator[Fact]:
 
 
 def _search(page: Page, name: str, value: str) -> str:
-    return page.url("taskrecord_changelist") + q.link(q.qualifier(name, value))
+    query = q.qualifier(name, value)
+    if len(query) > LONGEST:
+        return ""
+    return page.url("taskrecord_changelist") + q.link(query)
 
 
 def _relatives(page: Page, view: TaskView) -> Iterator[dict[str, Any]]:

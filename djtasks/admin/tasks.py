@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpResponseRedirect
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -27,7 +26,7 @@ from djtasks.browser.find import Filter, SearchError, find
 from djtasks.browser.offered import offered
 from djtasks.browser.task import TaskView, task
 from djtasks.ids import to_uuid
-from djtasks.look.text import visible
+from djtasks.look.text import NAME, one_line
 from djtasks.models import TaskRecord
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class TaskRecordAdmin(BrowserAdmin[TaskRecord]):
         """The addresses of actions and copies, before those of the admin."""
         view = self.admin_site.admin_view
         return [
-            path("act/", view(self.act), name="djtasks_taskrecord_action"),
+            path("act/", self.committing(self.act), name="djtasks_taskrecord_action"),
             path("<uuid:task_id>/copy/", view(self.copy), name="djtasks_taskrecord_copy"),
             *super().get_urls(),
         ]
@@ -137,8 +136,6 @@ class TaskRecordAdmin(BrowserAdmin[TaskRecord]):
     def _change_url(self, task_id: UUID) -> str:
         return self.url("taskrecord_change", task_id)
 
-    # All that match may be very many: what is done is committed batch by batch.
-    @method_decorator(transaction.non_atomic_requests)
     @method_decorator(require_POST)
     def act(self, request: HttpRequest) -> HttpResponse:
         """Do what a form asks for."""
@@ -180,7 +177,7 @@ class TaskRecordAdmin(BrowserAdmin[TaskRecord]):
             {
                 "title": _("Run a copy"),
                 "parent_url": self.url("taskrecord_changelist"),
-                "what": visible(view.record.task),
+                "what": one_line(view.record.task, NAME),
                 "explanation": _(
                     "The same task is called once more, under a new id and in no workflow."
                 )

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST
 from djtasks import control
 from djtasks.admin.base import BrowserAdmin
 from djtasks.browser.fleet import workers
-from djtasks.look.text import visible
+from djtasks.look.text import NAME, one_line
 from djtasks.models import Worker
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class WorkerAdmin(BrowserAdmin[Worker]):
 
     def get_urls(self) -> list[URLPattern]:
         """The address that orders are sent to, before those of the admin."""
-        act = path("act/", self.admin_site.admin_view(self.act), name="djtasks_worker_action")
+        act = path("act/", self.committing(self.act), name="djtasks_worker_action")
         return [act, *super().get_urls()]
 
     def changelist_view(
@@ -62,7 +62,7 @@ class WorkerAdmin(BrowserAdmin[Worker]):
         if worker is None:
             messages.warning(request, _("This worker is gone."))
             return self.go_back(request)
-        name = visible(str(worker))
+        name = one_line(str(worker), NAME)
         match request.POST.get("action"):
             case "quiet":
                 outcome = control.quiet([worker_id])

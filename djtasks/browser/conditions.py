@@ -50,15 +50,27 @@ class Conditions:
         return self.filter.root
 
     @property
-    def id_range(self) -> tuple[UUID, UUID] | None:
-        """The first and last id that begin as was asked for, or the one of a caller's own id."""
-        if self.filter.id is None:
+    def id_ranges(self) -> list[tuple[UUID, UUID]]:
+        """Where ids are that were asked for: those that begin so, and the one of a caller's own.
+
+        A caller's own id may look like the beginning of another, as that of an order does.
+        """
+        wanted = self.filter
+        if wanted.id is None:
+            return []
+        digits = wanted.id.lower().replace("-", "")
+        if not 4 <= len(digits) <= 32 or digits.strip("0123456789abcdef"):
+            return _of_caller(wanted.id)
+        beginning = (UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f")))
+        return [beginning, *(own for own in _of_caller(wanted.id) if own[0] != beginning[0])]
+
+    @property
+    def lone_id(self) -> UUID | None:
+        """The key of the one word that is looked for, which may be a caller's own id."""
+        wanted = self.filter
+        if len(wanted.text) != 1 or wanted != Filter(text=wanted.text):
             return None
-        digits = self.filter.id.lower().replace("-", "")
-        if 4 <= len(digits) <= 32 and not digits.strip("0123456789abcdef"):
-            return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
-        key, _ = to_uuid(self.filter.id)
-        return key, key
+        return next((key for key, _ in _of_caller(wanted.text[0])), None)
 
     @property
     def all_states(self) -> list[str] | None:
@@ -153,6 +165,15 @@ class Conditions:
             "since": self.since,
             "until": self.until,
         }
+
+
+def _of_caller(text: str) -> list[tuple[UUID, UUID]]:
+    """The key of a caller's own id; none for what can be no id."""
+    try:
+        key, _ = to_uuid(text)
+    except ValueError:
+        return []
+    return [(key, key)]
 
 
 def _is_named(name: str, wanted: str | None) -> bool:

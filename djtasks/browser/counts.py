@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from django.utils.formats import number_format
+
 from djtasks.browser.fleet import workers
 from djtasks.browser.reading import fetch
 from djtasks.browser.sql import load
@@ -26,7 +28,7 @@ class Capped:
     more: bool = False
 
     def __str__(self) -> str:
-        return f"{self.value:,}{'+' if self.more else ''}"
+        return f"{number_format(self.value, force_grouping=True)}{'+' if self.more else ''}"
 
     def __bool__(self) -> bool:
         return self.value > 0

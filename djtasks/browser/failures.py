@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from djtasks.browser.counts import LIMIT, Capped
-from djtasks.browser.filter import Filter
+from djtasks.browser.filter import LONGEST, Filter
 from djtasks.browser.reading import fetch
 from djtasks.browser.sql import load
 
@@ -37,7 +37,7 @@ class Failures:
     first: datetime
     last: datetime
     query: str
-    """The search that finds these and no others."""
+    """The search that finds these and no others; empty if it would be too long for a search."""
 
 
 def failures(
@@ -63,15 +63,20 @@ def failures(
             count=Capped(number, more),
             first=first,
             last=last,
-            query=Filter(
-                states=("FAILURE",),
-                task=f"={task}",
-                exception=f"={exception}" if exception else "",
-                since=_ago(window),
-            ).to_query(),
+            query=_query(task, exception or "", window),
         )
         for task, exception, number, more, first, last in rows
     ]
+
+
+def _query(task: str, exception: str, window: timedelta) -> str:
+    query = Filter(
+        states=("FAILURE",),
+        task=f"={task}",
+        exception=f"={exception}" if exception else "",
+        since=_ago(window),
+    ).to_query()
+    return query if len(query) <= LONGEST else ""
 
 
 def _ago(window: timedelta) -> str:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from djtasks.browser.reading import fetch
 from djtasks.browser.record import loaded
 from djtasks.browser.sql import load
@@ -87,6 +89,9 @@ def _worker(row: tuple[Any, ...]) -> WorkerView:
 
 def _runs(told: Any, now: datetime) -> Iterator[Run]:
     """What a worker has written of its places; another version of it may write something else."""
+    if timezone.is_naive(now):
+        # With USE_TZ = False the database's times come as the project's own.
+        now = timezone.make_aware(now)
     for entry in told if isinstance(told, list) else ():
         try:
             since = datetime.fromtimestamp(float(entry["since"]), UTC)

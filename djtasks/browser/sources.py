@@ -29,6 +29,9 @@ FEW: Final = 1_000
 OF_A_ROOT: Final = 50_000
 """Tasks of one workflow in each table that are looked at."""
 
+FIRST: Final = 1 << 53
+"""Microseconds since 1970: a place before those of all tasks, in the year 2255."""
+
 HEAD: Final = 500
 """Messages at the head of each queue that are looked at for those that run."""
 
@@ -99,9 +102,12 @@ class Search:
         wanted = self.conditions
         if wanted.root is not None:
             yield from self._of_root(wanted.root)
-        elif wanted.id_range is not None:
-            yield from self._by_id(*wanted.id_range)
-        else:
+            return
+        for low, high in wanted.id_ranges:
+            yield from self._by_id(low, high)
+        if wanted.filter.id is None:
+            if wanted.lone_id is not None and self.start is None:
+                yield self._named(wanted.lone_id)
             if wanted.wants_messages:
                 yield from self._messages()
             if wanted.wants_results:
@@ -236,6 +242,12 @@ class Search:
                 asked = {**parameters, "states": None if states is None else list(states)}
                 rows = self._ask(statement[self.back], asked)
                 yield self._scanned(rows, SCAN, lambda at, id: Place(0, id))
+
+    def _named(self, key: UUID) -> Found:
+        """The task whose id is what else would be a part of names: the first of the list."""
+        parameters = {"low": key, "high": key, "id": None, "scan": 1, "states": None, "texts": None}
+        rows = self._ask(MESSAGES[False], parameters) or self._ask(RESULTS_BY_ID[False], parameters)
+        return Found([Place(FIRST, id) for _, id, _, matches in rows if matches])
 
     # --- how --------------------------------------------------------------------------------
 

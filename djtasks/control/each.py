@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -49,11 +50,11 @@ def carry_out(
 
     ``act`` returns the ids of those of its batch that it did.
     """
-    done = 0
+    taken: list[UUID] = []
     reasons: list[Reason] = []
     for batch in batches(ids):
         did = act(batch)
-        done += len(did)
+        taken += [id for id in batch if id in did]
         left = [id for id in batch if id not in did]
         if left:
             known = standings(left, alias)
@@ -61,7 +62,7 @@ def carry_out(
                 refusal(operation, known[id], also_succeeded=also_succeeded) or Reason.BUSY
                 for id in left
             ]
-    return Outcome.of(done, reasons)
+    return replace(Outcome.of(len(taken), reasons), taken=tuple(taken))
 
 
 def wake_after_commit(alias: str, **queues: Collection[str]) -> None:

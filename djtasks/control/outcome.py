@@ -41,14 +41,16 @@ class Outcome:
     """How many an operation did, and how many it passed over for which reason.
 
     ``skipped`` maps reasons, lazily translated texts in the order of their counts, to counts.
-    ``ids`` are those of new tasks, where the operation makes some. ``more`` says that counting
-    ended at its limit, so that there are at least so many.
+    ``ids`` are those of new tasks, where the operation makes some, ``taken`` those of the tasks
+    that it was done to. ``more`` says that counting ended at its limit, so that there are at least
+    so many.
     """
 
     done: int = 0
     skipped: Mapping[StrOrPromise, int] = field(default_factory=dict)
     ids: tuple[UUID, ...] = ()
     more: bool = False
+    taken: tuple[UUID, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def of(
@@ -73,6 +75,7 @@ class Outcome:
             dict(skipped.most_common()),
             self.ids + other.ids,
             self.more or other.more,
+            self.taken + other.taken,
         )
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -58,7 +59,7 @@ def retry(
             return set(ended)
 
     done = carry_out(operation, keys(ids), act, alias, also_succeeded=also_succeeded)
-    return Outcome(done.done, done.skipped, tuple(made))
+    return replace(done, ids=tuple(made))
 
 
 def hold_results(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from djtasks.codec.types import TAG
-from djtasks.look.text import HIDDEN
+from djtasks.look.text import HIDDEN, SENT
 
 __all__ = ["call_line", "editable", "loaded", "pretty", "readable"]
 
@@ -38,8 +38,15 @@ def loaded(text: str, default: Any = None) -> Any:
 
 
 def pretty(value: Any) -> str:
-    """A value of JSON, indented."""
-    return "".join(_pretty(value, "", 0))
+    """A value of JSON, indented; it ends with an ellipsis where a page would not show more."""
+    parts: list[str] = []
+    length = 0
+    for part in _pretty(value, "", 0):
+        parts.append(part)
+        length += len(part)
+        if length > SENT:
+            return f"{''.join(parts)}…"
+    return "".join(parts)
 
 
 def editable(value: Any) -> str:

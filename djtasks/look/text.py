@@ -15,6 +15,9 @@ __all__ = ["Excerpt", "excerpt", "one_line", "short_name", "visible"]
 SENT: Final = 100_000
 """Characters of a text that a page has at most."""
 
+NAME: Final = 200
+"""Characters of a name that is shown by itself: one is in its row, title and links."""
+
 OPEN_LINES: Final = 30
 """Lines of a text that are shown without unfolding it."""
 
@@ -52,7 +55,7 @@ def one_line(text: str, length: int) -> str:
 
 def short_name(task: str) -> str:
     """The last part of a task's name, which is what people call it."""
-    return visible(task.rpartition(".")[2] or task)
+    return one_line(task.rpartition(".")[2] or task, NAME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ SHOWN: Final = 12
 """Own frames that are shown; of a recursion the last ones say enough."""
 
 _FRAME: Final = re.compile(
-    r'^(?P<margin>[ |+-]*)File "(?P<path>.+)", line (?P<line>\d+)(?:, in (?P<name>.+))?$'
+    r'^(?P<margin>[ |+-]*)File "(?P<path>.+)", line (?P<line>\d{1,9})(?:, in (?P<name>.+))?$'
 )
 _MARKS: Final = re.compile(r"^[\s~^]+$")
 _NOT_OWN: Final = re.compile(

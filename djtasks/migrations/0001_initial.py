@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "overview",
                 "verbose_name_plural": "overview",
+                "base_manager_name": "objects",
                 "managed": False,
                 "default_permissions": ("view",),
             },
@@ -59,6 +60,7 @@ class Migration(migrations.Migration):
                     ("revoke_task", "Can revoke and terminate tasks"),
                     ("move_task", "Can change the queue and the priority of tasks"),
                 ),
+                "base_manager_name": "objects",
                 "managed": False,
                 "default_permissions": ("view", "delete"),
             },
@@ -777,6 +779,7 @@ class Migration(migrations.Migration):
                 ("retries", models.IntegerField(db_default=0, verbose_name="retries")),
                 ("deliveries", models.IntegerField(db_default=0, verbose_name="lost deliveries")),
                 ("enqueued_at", models.DateTimeField(null=True, verbose_name="enqueued at")),
+                ("eta", models.DateTimeField(blank=True, null=True, verbose_name="not before")),
                 ("started_at", models.DateTimeField(null=True, verbose_name="started at")),
                 (
                     "updated_at",

@@ -6,6 +6,14 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
+class NoRows(models.Manager[models.Model]):
+    """Finds nothing, in a table that is not there: ``dumpdata`` asks every model for its rows."""
+
+    def get_queryset(self) -> models.QuerySet[models.Model]:
+        """None."""
+        return super().get_queryset().none()
+
+
 class TaskRecord(models.Model):
     """A task from its call to its end, whatever table it is in: what the task browser shows.
 
@@ -15,8 +23,11 @@ class TaskRecord(models.Model):
 
     id = models.UUIDField(_("id"), primary_key=True, editable=False)
 
+    objects = NoRows()
+
     class Meta:
         managed = False
+        base_manager_name = "objects"
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         default_permissions = ("view", "delete")
@@ -34,8 +45,11 @@ class TaskRecord(models.Model):
 class Overview(models.Model):
     """The overview page, as something that the admin can list; it has no table."""
 
+    objects = NoRows()
+
     class Meta:
         managed = False
+        base_manager_name = "objects"
         # Translators: models are listed by name; this page is best the first of the four.
         verbose_name = _("overview")
         verbose_name_plural = _("overview")

@@ -37,6 +37,7 @@ class TaskResult(models.Model):
     retries = models.IntegerField(_("retries"), db_default=0)
     deliveries = models.IntegerField(_("lost deliveries"), db_default=0)
     enqueued_at = models.DateTimeField(_("enqueued at"), null=True)
+    eta = models.DateTimeField(_("not before"), null=True, blank=True)
     started_at = models.DateTimeField(_("started at"), null=True)
     updated_at = models.DateTimeField(_("updated at"), db_default=Now())
     date_done = models.DateTimeField(_("ended at"), null=True, blank=True)

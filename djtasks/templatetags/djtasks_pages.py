@@ -70,7 +70,9 @@ def percent(share: float | None) -> str:
 def task_name(task: str) -> SafeString:
     """The last part of a task's name, with the whole of it as title."""
     return format_html(
-        '<bdi title="{}">{}</bdi>', text.visible(task), text.one_line(text.short_name(task), 60)
+        '<bdi title="{}">{}</bdi>',
+        text.one_line(task, 2 * text.NAME),
+        text.one_line(text.short_name(task), 60),
     )
 
 

@@ -24,7 +24,7 @@ SELECT i.id,
        coalesce(m.retries, r.retries),
        coalesce(m.deliveries, r.deliveries),
        coalesce(m.enqueued_at, r.enqueued_at),
-       m.eta,
+       CASE WHEN m.id IS NULL THEN r.eta ELSE m.eta END,
        m.expires,
        CASE WHEN m.id IS NULL THEN r.started_at
             WHEN m.worker_id IS NOT NULL THEN m.started_at

@@ -71,7 +71,7 @@ BEGIN
                 payload_id = NULL, options = excluded.options, result = excluded.result,
                 exception = excluded.exception, traceback = excluded.traceback, worker = NULL,
                 retries = 0, deliveries = 0, enqueued_at = excluded.enqueued_at,
-                started_at = NULL, updated_at = now(), date_done = now(), runtime = NULL,
+                eta = NULL, started_at = NULL, updated_at = now(), date_done = now(), runtime = NULL,
                 root_id = excluded.root_id, parent_id = excluded.parent_id,
                 after = excluded.after, feeds = excluded.feeds, position = excluded.position,
                 children = NULL

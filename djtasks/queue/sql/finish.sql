@@ -16,18 +16,18 @@ WITH outcome AS (
     USING outcome o
     WHERE m.id = ANY (ARRAY[o.id]) AND m.worker_id = o.owner
     RETURNING m.id, m.custom_id, m.task, m.queue, m.rank, m.payload, m.payload_id, m.options,
-              m.retries, m.deliveries, m.enqueued_at, m.started_at, m.root_id, m.parent_id,
+              m.retries, m.deliveries, m.enqueued_at, m.eta, m.started_at, m.root_id, m.parent_id,
               m.after, m.feeds, m.position,
               o.state, o.result, o.traceback, o.exception, o.runtime, o.children
 ), stored AS (
     INSERT INTO djtasks_taskresult AS r
         (id, custom_id, task, state, queue, rank, payload, payload_id, options,
          result, exception, traceback, worker, retries, deliveries,
-         enqueued_at, started_at, updated_at, date_done, runtime, root_id, parent_id,
+         enqueued_at, eta, started_at, updated_at, date_done, runtime, root_id, parent_id,
          after, feeds, position, children)
     SELECT id, custom_id, task, state, queue, rank, payload, payload_id, options,
            result::text, exception, traceback, %(hostname)s, retries, deliveries,
-           enqueued_at, started_at, now(), now(), runtime, root_id, parent_id,
+           enqueued_at, eta, started_at, now(), now(), runtime, root_id, parent_id,
            after, feeds, position, children::text
     FROM ended
     WHERE state IS NOT NULL
@@ -37,7 +37,7 @@ WITH outcome AS (
         payload_id = excluded.payload_id, options = excluded.options,
         result = excluded.result, exception = excluded.exception,
         traceback = excluded.traceback, worker = excluded.worker, retries = excluded.retries,
-        deliveries = excluded.deliveries, enqueued_at = excluded.enqueued_at,
+        deliveries = excluded.deliveries, enqueued_at = excluded.enqueued_at, eta = excluded.eta,
         started_at = excluded.started_at, updated_at = excluded.updated_at,
         date_done = excluded.date_done, runtime = excluded.runtime,
         root_id = excluded.root_id, parent_id = excluded.parent_id,

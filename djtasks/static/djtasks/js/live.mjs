@@ -85,6 +85,7 @@ async function refresh() {
             replace(fragment, fresh);
         }
     }
+    count();
     const summary = page.querySelector("[data-live-summary]")?.textContent.trim();
     if (status && summary !== undefined && status.textContent !== summary) {
         status.textContent = summary;
@@ -143,8 +144,10 @@ function count() {
         const chosen = boxes.filter((box) => box.checked).length;
         counter.textContent = counter.dataset.count.replace("%1", chosen).replace("%2", boxes.length);
         const all = document.querySelector("[data-all]");
-        all.checked = chosen === boxes.length;
-        all.indeterminate = chosen > 0 && chosen < boxes.length;
+        if (all) {
+            all.checked = chosen > 0 && chosen === boxes.length;
+            all.indeterminate = chosen > 0 && chosen < boxes.length;
+        }
     }
 }
 
