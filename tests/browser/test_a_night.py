@@ -39,6 +39,19 @@ def test_the_overview_follows_what_happens_without_being_reloaded(meet: Meet) ->
         expect(page.locator("#djt-workers")).to_contain_text("1 of 2 busy")
 
 
+def test_an_open_page_tells_how_its_task_ended(meet: Meet, tmp_path: Path) -> None:
+    result = deliver.delay(7, carrier=str(tmp_path / "carrier"))
+    page = meet().open(f"taskrecord/{result.id}/change/")
+    expect(page.locator("#djt-head")).to_contain_text("Ready")
+    later = page.context.new_page()
+    later.goto(page.url.replace(f"{result.id}/change/", "?q=state:FAILURE"))
+    expect(later.locator("#djt-rows")).to_contain_text("No task matches")
+    with worker():
+        expect(page.locator("#djt-failure")).to_contain_text("no carrier for order 7")
+        expect(page.locator("#djt-traceback summary")).to_contain_text("Traceback")
+        expect(later.locator("[data-count]")).to_contain_text("0 of 1")
+
+
 def test_a_failed_task_is_found_and_retried_and_succeeds(
     meet: Meet, scripts: bool, tmp_path: Path
 ) -> None:
