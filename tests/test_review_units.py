@@ -255,13 +255,7 @@ def test_statistics_of_an_empty_table_do_not_make_a_scan_of_each_outcome(
             for id in claimed
         ]
     )
-    params: dict[str, Any] | None = {"outcomes": outcomes, "hostname": "here"}
-    if name == "feed":
-        ids = "{" + ",".join(str(id) for id in claimed) + "}"
-        nothing = {"joins": "{}", "positions": "{}", "results": "{}"}
-        params = {**(params or {}), "expected": 200, "causes": ids, **nothing}
-    elif name == "promote":
-        params = None
+    params = {"outcomes": outcomes, "hostname": "here"} if name != "promote" else None
     row = ours.execute(f"EXPLAIN (FORMAT JSON) {STATEMENTS[name]}", params).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]

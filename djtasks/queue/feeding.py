@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from djtasks import states
 from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import TaskRevokedError
-from djtasks.queue.arrays import texts
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 
@@ -34,13 +33,13 @@ _dumps = json.JSONEncoder(separators=(",", ":")).encode
 def fed_members(outcome: Outcome) -> str | None:
     """What an outcome feeds, as the members of a JSON object; None if it is no end.
 
-    The result of a success, unless it is stored anyway; of anything else, how it ended.
+    The result of a success, unless it is stored and thus told already; of anything else, how it
+    ended.
     """
     if outcome.disposal not in (Disposal.END, Disposal.ENDED):
         return None
     if outcome.state == states.SUCCESS:
-        plain = outcome.stored and outcome.children is None and outcome.runtime is not None
-        return SUCCEEDED if plain else f'"value":{outcome.result}'
+        return SUCCEEDED if outcome.stored else f'"fed":true,"value":{outcome.result}'
     error = outcome.error
     state = outcome.state
     if error is None or state not in states.READY_STATES:
@@ -63,59 +62,28 @@ def failure(state: str, error: BaseException, traceback: str | None) -> str:
     )
 
 
-class Feeds:
-    """What the ends of a batch mean to their joins, as parameters of statements."""
+def failing(entries: Iterable[Entry]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The statements that fail what waits, to be run before those that end the messages.
 
-    def __init__(self, entries: Iterable[Entry]) -> None:
-        self._causes: list[str] = []
-        self._joins: list[str] = []
-        self._positions: list[str] = []
-        self._results: list[str] = []
-        self._failing: list[str] = []
-        self._failed: list[str] = []
-        self._counted: set[str] = set()
-        for entry in entries:
-            if entry.feeds is not None and entry.fed is not None:
-                self._add(entry, entry.feeds.hex(), entry.fed)
-
-    def _add(self, entry: Entry, join: str, fed: str) -> None:
-        if entry.disposal == Disposal.ENDED:
-            return
-        position = "null"
+    The second returns the queues that it filled, and the ids of what ended because of it.
+    """
+    failed: list[str] = []
+    joins: list[str] = []
+    counted: set[str] = set()
+    for entry in entries:
+        if entry.feeds is None or entry.fed is None or entry.disposal == Disposal.ENDED:
+            continue
+        join = entry.feeds.hex()
         if entry.position is not None:
-            position = str(entry.position)
-            self._counted.add(join)
-        if fed.startswith(FAILED):
-            self._failing.append(join)
-            self._failed.append(
+            counted.add(join)
+        if entry.fed.startswith(FAILED):
+            position = "null" if entry.position is None else str(entry.position)
+            joins.append(join)
+            failed.append(
                 f'{{"cause":"{entry.key}","owner":{entry.owner},"feeds":"{join}",'
-                f'"position":{position},"name":{_dumps(entry.name)},{fed}}}'
+                f'"position":{position},"name":{_dumps(entry.name)},{entry.fed}}}'
             )
-            return
-        self._causes.append(entry.key)
-        self._joins.append(join)
-        self._positions.append(position)
-        # The last member of both, and the first of its name.
-        self._results.append(fed[8:] or entry.members.partition('"result":')[2])
-
-    @property
-    def results(self) -> dict[str, Any]:
-        """The parameters of ``feed.sql``, without ``expected``; empty if none is waited for."""
-        if not self._causes:
-            return {}
-        return {
-            "causes": f"{{{','.join(self._causes)}}}",
-            "joins": f"{{{','.join(self._joins)}}}",
-            "positions": f"{{{','.join(self._positions)}}}",
-            "results": texts(self._results),
-        }
-
-    def failing(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The statements that fail what waits, to be run before those that end the messages.
-
-        The second returns the queues that it filled, and the ids of what ended because of it.
-        """
-        if self._failed:
-            failing, counted = ",".join(self._failing), ",".join(self._counted)
-            yield LOCK_JOINS, {"failing": f"{{{failing}}}", "counted": f"{{{counted}}}"}
-            yield FAIL, {"failed": f"[{','.join(self._failed)}]"}
+    if failed:
+        params = {"failing": f"{{{','.join(joins)}}}", "counted": f"{{{','.join(counted)}}}"}
+        yield LOCK_JOINS, params
+        yield FAIL, {"failed": f"[{','.join(failed)}]"}

@@ -14,7 +14,7 @@ from uuid import UUID
 from djtasks.codec import encode_exception, storable
 from djtasks.exceptions import BackendError
 from djtasks.queue.arrays import numbers
-from djtasks.queue.feeding import FAIL, FAILED, Feeds, failure, fed_members
+from djtasks.queue.feeding import FAIL, FAILED, failing, failure, fed_members
 from djtasks.queue.message import JOIN
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
@@ -210,9 +210,12 @@ class Batch:
         linked: list[str] = []
         steps: list[str] = []
         joins: list[str] = []
-        for disposal, key, owner, text, links, payload_id, *_rest in self.entries:
+        for disposal, key, owner, text, links, payload_id, _, _, _, fed, _ in self.entries:
             if disposal == 0:
-                ended.append(f'{{"id":"{key}","owner":{owner},{text}}}')
+                if fed and not fed.startswith(FAILED):
+                    ended.append(f'{{"id":"{key}","owner":{owner},{text},{fed}}}')
+                else:
+                    ended.append(f'{{"id":"{key}","owner":{owner},{text}}}')
                 if payload_id is not None and '"state":' not in text:
                     dropped.append(payload_id.hex())
             elif disposal == 1:
@@ -234,9 +237,9 @@ class Batch:
             causes = ",".join(entry.key for entry in held)
             owners = numbers(entry.owner for entry in held)
             yield HOLD, {"causes": f"{{{causes}}}", "owners": owners}, 0
-        feeds = Feeds(self.entries if self.feeds else ())
-        for statement, params in feeds.failing():
-            yield statement, params, 0
+        if self.feeds:
+            for statement, params in failing(self.entries):
+                yield statement, params, 0
         if joins:
             yield INSERT_LINKED_JOINS, {"joins": _array(joins)}, 0
         if linked:
@@ -245,11 +248,7 @@ class Batch:
             yield INSERT_STEPS, {"messages": _array(steps)}, 0
         if ended:
             params = {"outcomes": _array(ended), "hostname": hostname}
-            results = feeds.results
-            if results:
-                yield FEED, {**params, "expected": len(ended), **results}, len(ended)
-            else:
-                yield FINISH, params, len(ended)
+            yield FEED if self.feeds else FINISH, params, len(ended)
         if replaced:
             yield REPLACE, {"outcomes": _array(replaced)}, len(replaced)
         if retried:

@@ -10,7 +10,7 @@ WITH outcome AS (
     SELECT *
     FROM json_to_recordset(%(outcomes)s::json) AS o
         (id uuid, owner int, state text, result json, traceback text, exception text,
-         runtime float8, children json)
+         runtime float8, children json, fed boolean, value json)
 ), ended AS (
     DELETE FROM djtasks_message m
     USING outcome o
@@ -18,7 +18,7 @@ WITH outcome AS (
     RETURNING m.id, m.custom_id, m.task, m.queue, m.rank, m.payload, m.payload_id, m.options,
               m.retries, m.deliveries, m.enqueued_at, m.eta, m.started_at, m.root_id, m.parent_id,
               m.after, m.feeds, m.position,
-              o.state, o.result, o.traceback, o.exception, o.runtime, o.children
+              o.state, o.result, o.traceback, o.exception, o.runtime, o.children, o.fed, o.value
 ), stored AS (
     INSERT INTO djtasks_taskresult AS r
         (id, custom_id, task, state, queue, rank, payload, payload_id, options,
