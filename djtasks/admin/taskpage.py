@@ -165,9 +165,8 @@ def _arguments(view: TaskView) -> Block:
     if isinstance(call, list) and len(call) == 2 and isinstance(call[1], dict):
         args, kwargs = call
         if isinstance(args, list):
-            parts = [json_text.pretty(value) for value in args]
-            parts += [f"{name}={json_text.pretty(value)}" for name, value in kwargs.items()]
-            return Block("arguments", _("Arguments"), ",\n".join(parts) or _("none"))
+            text = json_text.pretty_call(args, kwargs)
+            return Block("arguments", _("Arguments"), text or _("none"))
     return Block("arguments", _("Arguments"), record.payload)
 
 

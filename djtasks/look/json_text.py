@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from djtasks.codec.types import TAG
-from djtasks.look.text import HIDDEN, SENT
+from djtasks.look.text import HIDDEN, SENT, Cut
 
-__all__ = ["call_line", "editable", "loaded", "pretty", "readable"]
+__all__ = ["call_line", "editable", "loaded", "pretty", "pretty_call", "readable"]
 
 PARSED: Final = 200_000
 """Characters above which JSON is shown as it is stored: making it pretty would take too long."""
 
 WIDTH: Final = 88
 DEPTH: Final = 60
+
+# Instances of models are written in a third of what is stored of them, hardly more.
+ROOM: Final = 3 * WIDTH
+"""Characters of a stored value above which no line has room for it."""
+
+_BREAK: Final = re.compile(r"(,?)\n *")
 
 _UNREADABLE: Final = object()
 
@@ -38,15 +44,43 @@ def loaded(text: str, default: Any = None) -> Any:
 
 
 def pretty(value: Any) -> str:
-    """A value of JSON, indented; it ends with an ellipsis where a page would not show more."""
-    parts: list[str] = []
+    """A value of JSON, indented; a :class:`Cut` where a page would not show all of it."""
+    return _beginning(_pretty(value, "", 0), value)
+
+
+def pretty_call(args: list[Any], kwargs: dict[str, Any]) -> str:
+    """Arguments, each indented on lines of its own; cut as :func:`pretty` does."""
+    return _beginning(_pretty_call(args, kwargs), [args, kwargs])
+
+
+def _pretty_call(args: list[Any], kwargs: dict[str, Any]) -> Iterator[str]:
+    named = [("", value) for value in args]
+    named += [(f"{name}=", value) for name, value in kwargs.items()]
+    for number, (name, value) in enumerate(named):
+        yield f",\n{name}" if number else name
+        yield from _pretty(value, "", 0)
+
+
+def _beginning(parts: Iterable[str], value: Any) -> str:
+    """As many of the parts as a page shows: what a large value has beyond is never written."""
+    made: list[str] = []
     length = 0
-    for part in _pretty(value, "", 0):
-        parts.append(part)
+    for part in parts:
+        made.append(part)
         length += len(part)
         if length > SENT:
-            return f"{''.join(parts)}…"
-    return "".join(parts)
+            text = "".join(made)
+            return Cut(text, _left_out(text, value))
+    return "".join(made)
+
+
+def _left_out(text: str, value: Any) -> int:
+    """How much of a value is not in its beginning, in characters of JSON on one line."""
+    told = len(_BREAK.sub(lambda found: ", " if found[1] else "", text))
+    try:
+        return max(len(_scalar(value)) - told, 0)
+    except RecursionError:
+        return 0
 
 
 def editable(value: Any) -> str:
@@ -97,7 +131,7 @@ def _pretty(value: Any, indent: str, depth: int) -> Iterator[str]:
     if not isinstance(value, (list, dict)) or not value or depth > DEPTH:
         yield _line(value, depth)
         return
-    flat = _line(value, depth) if _is_small(value) else None
+    flat = _line(value, depth) if len(indent) < WIDTH and _is_small(value) else None
     if flat is not None and len(indent) + len(flat) <= WIDTH:
         yield flat
         return
@@ -123,18 +157,32 @@ def _pretty(value: Any, indent: str, depth: int) -> Iterator[str]:
         yield f"\n{indent}]"
 
 
-def _is_small(value: list[Any] | dict[str, Any]) -> bool:
+def _is_small(value: Any) -> bool:
     """Whether a line could have room for it: looked at before it is written for nothing."""
-    items = value if isinstance(value, list) else value.values()
-    return len(value) <= WIDTH // 3 and all(
-        not isinstance(item, (list, dict, str)) or len(item) <= WIDTH for item in items
-    )
+    return _left(value, ROOM) >= 0
+
+
+def _left(value: Any, room: int) -> int:
+    """What a value leaves of so many characters at most; it is not looked at beyond them."""
+    if isinstance(value, str):
+        return room - len(value)
+    if not isinstance(value, (list, dict)):
+        return room - 1
+    room -= 2
+    for item in value:
+        if isinstance(value, dict):
+            room -= len(item) if item != TAG else 0
+            item = value[item]
+        room = _left(item, room)
+        if room < 0:
+            break
+    return room
 
 
 def _instance(value: dict[str, Any]) -> str | None:
     """A model instance as its label and key, with its database if that is not the usual one."""
     match value:
-        case {"__djtasks__": "model", "v": [str(label), pk, str(alias)]}:
+        case {"__djtasks__": "model", "v": [str(label), pk, str(alias)]} if _is_small(pk):
             using = "" if alias == "default" else f", using={_scalar(alias)}"
             return f"{label}({_line(pk, 1)}{using})"
     return None

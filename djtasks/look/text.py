@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Excerpt", "excerpt", "one_line", "short_name", "visible"]
+__all__ = ["Cut", "Excerpt", "excerpt", "one_line", "short_name", "visible"]
 
 SENT: Final = 100_000
 """Characters of a text that a page has at most."""
@@ -58,6 +58,23 @@ def short_name(task: str) -> str:
     return one_line(task.rpartition(".")[2] or task, NAME)
 
 
+class Cut(str):
+    """The beginning of a text that was never written to its end.
+
+    ``omitted`` is about how many characters it lacks.
+    """
+
+    __slots__ = ("omitted",)
+
+    omitted: int
+
+    def __new__(cls, text: str, omitted: int) -> Cut:
+        """The beginning, and how much there would be after it."""
+        made = super().__new__(cls, text)
+        made.omitted = omitted
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class Excerpt:
     """A long text: what is open, what is folded, and how much is left out.
@@ -78,7 +95,7 @@ class Excerpt:
 def excerpt(text: str) -> Excerpt:
     """What a page shows of a text: some lines, the rest folded, an end to it."""
     sent = visible(text[:SENT])
-    omitted = max(len(text) - SENT, 0)
+    omitted = max(len(text) - SENT, 0) + (text.omitted if isinstance(text, Cut) else 0)
     end = len(sent)
     if end > OPEN_CHARACTERS:
         end = sent.rfind("\n", 0, OPEN_CHARACTERS) + 1 or OPEN_CHARACTERS
