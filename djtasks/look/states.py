@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.look.text import visible
+from djtasks.look.text import NAME, one_line
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -67,7 +67,7 @@ ORDER: Final = (
 
 def look(state: str) -> Look:
     """The look of a state; one that a task made up is shown by its own name."""
-    return LOOKS.get(state) or Look(visible(state), "other", _DIAMOND)
+    return LOOKS.get(state) or Look(one_line(state, 60), "other", _DIAMOND)
 
 
 def mark(state: str) -> SafeString:
@@ -84,7 +84,7 @@ def pill(state: str) -> SafeString:
     return format_html(
         '<span class="djt-pill djt-is-{}" title="{}">{}<span>{}</span></span>',
         found.kind,
-        visible(state),
+        one_line(state, NAME),
         mark(state),
         found.word,
     )
