@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 import traceback
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -19,6 +21,7 @@ from hypothesis import strategies as st
 from djtasks.codec import encode_call
 from djtasks.look import charts, drawing, json_text, states, times, tracebacks
 from djtasks.look.text import SENT, excerpt, one_line, short_name, visible
+from djtasks.templatetags import djtasks_pages
 
 texts = st.text() | st.text(alphabet="\x00\x1b\u202e\u2066\ufeff\udcff<&\"'\n a")
 
@@ -69,6 +72,17 @@ def test_a_task_is_called_by_the_last_part_of_its_name() -> None:
     assert short_name("odd.") == "odd."
 
 
+def test_a_task_s_name_of_megabytes_is_cut_wherever_it_is_written() -> None:
+    name = "shop." + "x" * 5_000_000
+    assert len(short_name(name)) < 300
+    assert len(djtasks_pages.task_name(name)) < 1_000
+    assert len(djtasks_pages.task_name(name[5:])) < 1_000
+
+
+def test_a_state_that_a_task_made_up_is_cut() -> None:
+    assert len(states.pill("x" * 5_000_000)) < 1_000
+
+
 # -- JSON -----------------------------------------------------------------------------------------
 
 
@@ -105,6 +119,49 @@ def test_json_for_editing_hides_nothing_and_is_what_it_was(text: str) -> None:
 )
 def test_what_cannot_be_parsed_is_shown_as_it_is(text: str) -> None:
     assert json_text.readable(text) == text
+
+
+def in_lists(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        list(range(700_000)),
+        in_lists(list(range(700_000)), 40),
+        {"__djtasks__": "model", "v": ["shop.order", list(range(700_000)), "default"]},
+        {str(number): [number, [number]] for number in range(200_000)},
+    ],
+    ids=["list", "list in lists", "key of an instance", "dict"],
+)
+def test_of_a_large_value_only_what_is_shown_is_written(value: Any) -> None:
+    began = time.process_time()
+    shown = json_text.pretty(value)
+    assert time.process_time() - began < 2
+    assert SENT < len(shown) < SENT + 1_000
+
+
+def test_what_was_not_written_of_a_large_value_is_counted() -> None:
+    value = list(range(700_000))
+    shown = excerpt(json_text.pretty(value))
+    stored = json.dumps(value)
+    last = shown.text.split()[-2]
+    assert shown.omitted == pytest.approx(len(stored) - stored.index(f" {last}"), abs=20)
+    payload = f'[[{stored}], {{"n": {stored}}}]'
+    told = excerpt(json_text.pretty_call(*json.loads(payload)))
+    assert told.omitted == pytest.approx(shown.omitted + len(stored), abs=50)
+
+
+def test_arguments_that_a_page_has_room_for_are_written_whole() -> None:
+    assert json_text.pretty_call([1, "a"], {"n": [2]}) == '1,\n"a",\nn=[2]'
+    assert json_text.pretty_call([], {"n": 1}) == "n=1"
+    assert json_text.pretty_call([], {}) == ""
+    whole = excerpt(json_text.pretty(list(range(10_000))))
+    assert json.loads(whole.text) == list(range(10_000))
+    assert whole.omitted == 0
 
 
 def test_deep_json_is_shown_to_a_depth() -> None:
@@ -289,6 +346,11 @@ def test_frames_of_a_group_of_exceptions_are_found() -> None:
     found = tracebacks.parse(text)
     assert [(frame.line, frame.code) for frame in found.own] == [(3, "gather()")]
     assert found.count == 2
+
+
+def test_a_line_number_that_is_no_int_of_python_is_none() -> None:
+    found = tracebacks.parse('  File "/srv/shop/tasks.py", line ' + "9" * 5_000 + ", in pack\n")
+    assert (found.own, found.count) == ([], 0)
 
 
 @given(texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -518,3 +519,32 @@ def test_a_failure_that_no_search_can_name_has_no_button() -> None:
     failed(task="x" * 2500)
     page = read(ruler().get(url("overview_changelist")))
     assert list(page.all("input", name="q")) == []
+
+
+def test_what_is_left_out_of_meta_is_told() -> None:
+    task = queued()
+    meta = json.dumps([[list(range(200_000))]])
+    ended(id=task.pk, state="PROGRESS", date_done=None, result=meta)
+    page = read(ruler().get(url("taskrecord_change", task.pk)))
+    told = re.search(r"([\d,]+) more characters are not shown", page.text)
+    assert told is not None
+    assert int(told[1].replace(",", "")) > 1_000_000
+
+
+def test_a_group_of_a_workflow_that_no_search_can_name_has_no_link() -> None:
+    root = ended(task="shop.start")
+    for _ in range(50):
+        step = queued(task="shop." + "x" * 2_500, root_id=root.pk, parent_id=root.pk)
+    page = read(ruler().get(url("taskrecord_change", step.pk)))
+    assert list(page.all("svg", class_="djt-graph"))
+    assert max(len(link["href"]) for link in page.all("a")) < 2_000
+
+
+def test_a_value_that_no_search_can_name_has_no_link() -> None:
+    client = ruler()
+    task = ended(queue="q" * 2_500, worker="w" * 2_500)
+    page = read(client.get(url("taskrecord_change", task.pk)))
+    assert not [link for link in page.all("a") if "queue%3A" in link["href"]]
+    assert not [link for link in page.all("a") if "worker%3A" in link["href"]]
+    other = read(client.get(url("taskrecord_change", ended(queue="mail").pk)))
+    assert [link for link in other.all("a") if "queue%3Amail" in link["href"]]

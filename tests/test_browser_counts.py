@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.utils import translation
 
 from djtasks import chain
 from djtasks.browser import counts as module
@@ -62,6 +63,12 @@ def test_counting_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     failed()
     assert (counts().ready, counts().failed) == (Capped(3, more=True), Capped(3, more=True))
     assert str(Capped(10_000, more=True)) == "10,000+"
+
+
+def test_a_number_is_written_as_the_language_does() -> None:
+    with translation.override("de"):
+        assert str(Capped(1_500)) == "1.500"
+        assert str(Capped(10_000, more=True)) == "10.000+"
 
 
 def test_what_runs_is_what_living_workers_say() -> None:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from djtasks.browser import failures as module
 from djtasks.browser.counts import Capped
 from djtasks.browser.failures import failures
+from djtasks.browser.filter import LONGEST
 from djtasks.browser.find import Filter, find
 from tests.admin_pages import ended
 
@@ -81,6 +82,14 @@ def test_the_search_finds_these_and_no_others(window: timedelta) -> None:
     for one in found:
         (record,) = find(Filter.parse(one.query)).records
         assert (record.task, record.exception or "") == (one.task, one.exception)
+
+
+def test_a_group_that_no_search_could_name_has_none() -> None:
+    failed(task="x" * LONGEST, exception="KeyError")
+    failed(task="shop.pack", exception="E" * LONGEST)
+    failed(task="shop.pack", exception="KeyError")
+    found = {(one.task[:1], one.exception[:1]): bool(one.query) for one in failures()}
+    assert found == {("x", "K"): False, ("s", "E"): False, ("s", "K"): True}
 
 
 def test_counting_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
