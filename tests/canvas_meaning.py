@@ -108,6 +108,7 @@ class Expected:
         self._name = name
         self.outcomes: dict[int, Outcome] = {}
         self.ends, self.shape, _ = self._part(tree, (), None)
+        self.frozen_shape = self.shape
         if isinstance(tree, Group) and self.shape is not None:
             self.shape = self.shape.of_the_whole()
 

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -21,6 +21,9 @@ from tests.canvas_meaning import Expected, Failed, Outcome, interpreted, name_of
 from tests.canvas_trees import (
     ARGUMENTS,
     MORE,
+    Chain,
+    Group,
+    Leaf,
     Tree,
     as_given,
     built,
@@ -179,14 +182,18 @@ def test_handles_are_those_of_the_ends_with_what_was_before_as_parents(
 
 
 @given(trees(20))
+@example(Group((Chain((Leaf(label=0), Group((Leaf(label=1), Leaf(label=2))))),)))
 @examples(100)
 def test_frozen_workflows_keep_their_ids(tree: Tree) -> None:
     sig = built(tree)
     if is_nothing(tree):
         return
-    shape = Expected(resolved(tree)).shape
+    expected = Expected(resolved(tree))
+    shape = expected.shape
     assert shape is not None
-    frozen = {label: result.id for label, result in shape.paired(sig.freeze()).items()}
+    assert expected.frozen_shape is not None
+    handles = expected.frozen_shape.paired(sig.freeze())
+    frozen = {label: result.id for label, result in handles.items()}
     rows, handle = planned(sig)
     assert {label: name_of(step) for label, step in steps_in(rows).items()} == frozen
     assert {label: result.id for label, result in shape.paired(handle).items()} == frozen
