@@ -19,6 +19,9 @@ from tests.testapp import tasks
 
 pytestmark = pytest.mark.usefixtures("live")
 
+# A worker without a row, whose id none of the next ones gets.
+GONE = 2**31 - 1
+
 
 class Fickle(psycopg.Connection[Any]):
     """A connection that may be lost around a commit."""
@@ -51,7 +54,7 @@ def test_what_a_rescue_took_over_is_ended_though_it_was_not_heard(
     keeper_connection: Fickle, lost: str
 ) -> None:
     rescuer = baker.make(Worker, lease=60.0)
-    message = baker.make(Message, task=tasks.add.name, payload="[[1,2],{}]", worker_id=99)
+    message = baker.make(Message, task=tasks.add.name, payload="[[1,2],{}]", worker_id=GONE)
     taken: list[Losses] = []
     rescue = Rescue(taken.append)
     keeper_connection.loses = lost
@@ -66,7 +69,7 @@ def test_what_a_rescue_took_over_is_ended_though_it_was_not_heard(
 
 def test_what_somebody_else_rescued_meanwhile_is_left_to_them(keeper_connection: Fickle) -> None:
     rescuer = baker.make(Worker, lease=60.0)
-    message = baker.make(Message, task=tasks.add.name, payload="[[1,2],{}]", worker_id=99)
+    message = baker.make(Message, task=tasks.add.name, payload="[[1,2],{}]", worker_id=GONE)
     taken: list[Losses] = []
     rescue = Rescue(taken.append)
     keeper_connection.loses = "commit"
