@@ -95,7 +95,7 @@ SELECT s.span,
        (ARRAY['celery', 'mail', 'images', 'reports', 'bulk'])[1 + n % 5],
        'shop.tasks.task_' || n,
        100, 1, 2, 1.5,
-       (SELECT jsonb_object_agg(36 + class, 10) FROM generate_series(1, 10) AS class)
+       (SELECT json_object_agg(36 + class, 10) FROM generate_series(1, 10) AS class)
 FROM (VALUES (60, 119), (600, 149), (3600, 191)) AS s (span, spans)
 CROSS JOIN LATERAL generate_series(0, s.spans) AS back
 CROSS JOIN generate_series(0, 99) AS n

@@ -1,4 +1,4 @@
-"""Columns that Django itself only has with ``django.contrib.postgres`` installed."""
+"""Columns that Django itself has not, or only with ``django.contrib.postgres`` installed."""
 
 from __future__ import annotations
 
@@ -48,3 +48,21 @@ class IntegerArrayField(_ArrayColumn, _NumbersField):
 
     description = "List of numbers"
     column_type = "int[]"
+
+
+class TextualJSONField(models.JSONField):
+    """JSON that the database keeps as it was written, not taken apart.
+
+    For what is read whole: to write ``jsonb`` as text again costs several times as much as to read
+    the row. PostgreSQL has no operators for it, so nothing can be looked up in it.
+    """
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        """``json`` on PostgreSQL."""
+        return "json" if connection.vendor == "postgresql" else super().db_type(connection)
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        """The value, which psycopg has parsed: Django has it do so for ``json`` only."""
+        if connection.vendor == "postgresql":
+            return value
+        return super().from_db_value(value, expression, connection)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from djtasks.fields import TextualJSONField
+
 
 class Activity(models.Model):
     """How many tasks of a kind ended in a span of time, counted by the workers that ran them.
@@ -22,7 +24,7 @@ class Activity(models.Model):
     failed = models.BigIntegerField(_("failed"), db_default=0)
     retried = models.BigIntegerField(_("retried"), db_default=0)
     longest = models.FloatField(_("longest run time"), db_default=0.0, help_text=_("In seconds."))
-    runtimes = models.JSONField(
+    runtimes = TextualJSONField(
         _("run times"),
         default=dict,
         help_text=_("How many ran how long: a count for each class of run times."),

@@ -9,7 +9,7 @@ SELECT s.span,
        t.queue, t.task, t.succeeded, t.failed, t.retried, t.longest, t.runtimes
 FROM json_to_recordset(%(counts)s::json) AS t
     (queue text, task text, succeeded bigint, failed bigint, retried bigint,
-     longest float8, runtimes jsonb)
+     longest float8, runtimes json)
 CROSS JOIN unnest(%(spans)s::int[]) AS s (span)
 ORDER BY s.span, at, t.queue, t.task
 ON CONFLICT (span, at, queue, task) DO UPDATE SET
@@ -18,13 +18,13 @@ ON CONFLICT (span, at, queue, task) DO UPDATE SET
     retried = a.retried + excluded.retried,
     longest = greatest(a.longest, excluded.longest),
     runtimes = (
-        SELECT coalesce(jsonb_object_agg(added.key, added.ran), '{}')
+        SELECT coalesce(json_object_agg(added.key, added.ran), '{}')
         FROM (
             SELECT ran.key, sum(ran.value::bigint) AS ran
             FROM (
-                SELECT * FROM jsonb_each_text(a.runtimes)
+                SELECT * FROM json_each_text(a.runtimes)
                 UNION ALL
-                SELECT * FROM jsonb_each_text(excluded.runtimes)
+                SELECT * FROM json_each_text(excluded.runtimes)
             ) AS ran
             GROUP BY ran.key
         ) AS added
