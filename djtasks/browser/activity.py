@@ -161,19 +161,19 @@ def activity(
         if task is None:
             cursor.execute(DEPTHS, given)
             depths = {at: (ready, latency) for at, ready, latency in cursor.fetchall()}
-    places = {at: place for place, at in enumerate(times)}
     by_time: defaultdict[int, _Sum] = defaultdict(lambda: _Sum.along(()))
     by_task: defaultdict[str, _Sum] = defaultdict(lambda: _Sum.along(times))
     by_queue: defaultdict[str, _Sum] = defaultdict(lambda: _Sum.along(times))
     for at, its_queue, its_task, *numbers in totals:
         if its_task is None:
-            by_time[at].count(*numbers)
-            by_queue[its_queue].count(*numbers, place=places[at])
+            place = (at - times[0]) // range.span
+            by_time[times[place]].count(*numbers)
+            by_queue[its_queue].count(*numbers, place=place)
     for at, its_task, *numbers, longest, told in rows:
-        runtimes = json.loads(told)
-        by_time[at].measure(longest, runtimes)
+        place, runtimes = (at - times[0]) // range.span, json.loads(told)
+        by_time[times[place]].measure(longest, runtimes)
         by_task[its_task].measure(longest, runtimes)
-        by_task[its_task].count(*numbers, place=places[at])
+        by_task[its_task].count(*numbers, place=place)
     return Activity(
         range=range,
         points=[_point(at, by_time[at], *depths.get(at, (None, None))) for at in times],

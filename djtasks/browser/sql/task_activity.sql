@@ -1,8 +1,7 @@
--- What ended of some tasks in each span of a range, and how long it ran. To write that as text is
--- most of the cost.
+-- What ended of some tasks in each span of a range, and how long it ran.
 -- Plan: a scan of djtasks_activity by djtasks_activity_pkey (span, time and task).
-SELECT extract(epoch FROM a.at)::bigint / %(span)s * %(span)s, a.task,
-       a.succeeded, a.failed, a.retried, a.longest, a.runtimes::text
+SELECT date_part('epoch', a.at)::bigint, a.task, a.succeeded, a.failed, a.retried, a.longest,
+       a.runtimes::text
 FROM djtasks_activity a
 WHERE a.span = %(span)s
   AND a.at >= to_timestamp(%(since)s)
