@@ -51,6 +51,23 @@ def test_what_failed_in_the_same_way_is_one_line_the_latest_first() -> None:
     assert first.last == pytest.approx(ago(1), abs=timedelta(minutes=1))
 
 
+def test_every_task_exception_and_none_has_its_line() -> None:
+    kinds = [(task, name) for task in ("a", "b", "c") for name in ("KeyError", "OSError", None)]
+    for hours, (task, name) in enumerate(kinds):
+        failed(exception=name, task=task, date_done=ago(hours))
+        failed(exception=name, task=task, date_done=ago(hours + 0.5))
+    found = [(one.task, one.exception or None, one.count.value) for one in failures()]
+    assert found == [(task, name, 2) for task, name in kinds]
+
+
+def test_a_failure_that_has_not_ended_hides_no_other() -> None:
+    failed(date_done=ago(1))
+    failed(date_done=None)
+    (one,) = failures()
+    assert one.count == Capped(1)
+    assert one.last == pytest.approx(ago(1), abs=timedelta(minutes=1))
+
+
 def test_what_failed_before_the_window_is_not_counted() -> None:
     failed(date_done=ago(30))
     failed(exception="OSError", date_done=ago(30))

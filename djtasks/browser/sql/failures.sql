@@ -1,58 +1,47 @@
 -- Failures by task and exception since a time, the latest first: when the first and the last was,
 -- and how many, counted to a limit. What may be counted is shared by all groups that are shown.
--- Plan: Recursive Union of Limit > Append of Index Only Scans using djtasks_taskresult_failed: the
--- next exception of the task, then failures without one, then the next task; two probes a group.
+-- Plan: Recursive Union of Limit > Append of Index Only Scans Backward using djtasks_taskresult_failed,
+-- so that the first row of each group is its latest: the next exception of the task (failures
+-- without one come first), then the next task; two probes a group.
 -- Then Nested Loops with Limit > Index Only Scan using it, each in the range of one group. Those
 -- without an exception are in the order of the index only if it is named, though it is null.
-WITH RECURSIVE kind (task, exception, number) AS (
-    (SELECT task, exception, 1
+WITH RECURSIVE kind (task, exception, last, number) AS (
+    (SELECT task, exception, date_done, 1
      FROM djtasks_taskresult
-     WHERE state = 'FAILURE'
-     ORDER BY task, exception
+     WHERE state = 'FAILURE' AND date_done IS NOT NULL
+     ORDER BY task DESC, exception DESC, date_done DESC
      LIMIT 1)
     UNION ALL
-    SELECT n.task, n.exception, kind.number + 1
+    SELECT n.task, n.exception, n.date_done, kind.number + 1
     FROM kind
     CROSS JOIN LATERAL (
-        (SELECT r.task, r.exception
+        (SELECT r.task, r.exception, r.date_done
          FROM djtasks_taskresult r
-         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception > kind.exception
-         ORDER BY r.exception
+         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception < kind.exception
+           AND r.date_done IS NOT NULL
+         ORDER BY r.exception DESC, r.date_done DESC
          LIMIT 1)
         UNION ALL
-        (SELECT r.task, r.exception
+        (SELECT r.task, r.exception, r.date_done
          FROM djtasks_taskresult r
-         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception IS NULL
-           AND kind.exception IS NOT NULL
+         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception IS NOT NULL
+           AND kind.exception IS NULL AND r.date_done IS NOT NULL
+         ORDER BY r.exception DESC, r.date_done DESC
          LIMIT 1)
         UNION ALL
-        (SELECT r.task, r.exception
+        (SELECT r.task, r.exception, r.date_done
          FROM djtasks_taskresult r
-         WHERE r.state = 'FAILURE' AND r.task > kind.task
-         ORDER BY r.task, r.exception
+         WHERE r.state = 'FAILURE' AND r.task < kind.task AND r.date_done IS NOT NULL
+         ORDER BY r.task DESC, r.exception DESC, r.date_done DESC
          LIMIT 1)
         LIMIT 1
     ) AS n
     WHERE kind.number < %(kinds)s
 ), latest AS MATERIALIZED (
-    SELECT kind.task, kind.exception, ends.last
+    SELECT kind.task, kind.exception, kind.last
     FROM kind
-    CROSS JOIN LATERAL (
-        (SELECT r.date_done AS last
-         FROM djtasks_taskresult r
-         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception = kind.exception
-           AND r.date_done >= %(since)s
-         ORDER BY r.date_done DESC
-         LIMIT 1)
-        UNION ALL
-        (SELECT r.date_done
-         FROM djtasks_taskresult r
-         WHERE r.state = 'FAILURE' AND r.task = kind.task AND r.exception IS NULL
-           AND kind.exception IS NULL AND r.date_done >= %(since)s
-         ORDER BY r.exception DESC, r.date_done DESC
-         LIMIT 1)
-    ) AS ends
-    ORDER BY ends.last DESC, kind.task, kind.exception
+    WHERE kind.last >= %(since)s
+    ORDER BY kind.last DESC, kind.task, kind.exception
     LIMIT %(limit)s
 ), share (rows) AS (
     SELECT greatest(100, least(%(count)s, %(budget)s / count(*))) FROM latest HAVING count(*) > 0
