@@ -7,11 +7,16 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from djtasks import chain
 from djtasks.browser import counts as module
-from djtasks.browser.counts import Capped, counts
+from djtasks.browser import queues as queues_module
+from djtasks.browser.counts import Capped, Counts, counts
+from djtasks.browser.fleet import workers
+from djtasks.browser.queues import queues
+from djtasks.browser.reading import reading
 from djtasks.browser.waits import RANKS, waits
 from djtasks.models import Message, MessageState, TaskResult
 from djtasks.testing import run_tasks
@@ -27,10 +32,15 @@ def ago(minutes: float) -> datetime:
     return datetime.now(UTC) - minutes * MINUTE
 
 
+def counted() -> Counts:
+    fleet = workers()
+    return counts(queues(fleet), fleet)
+
+
 def test_there_is_nothing_in_empty_tables() -> None:
-    now = counts()
+    now = counted()
     assert not any((now.ready, now.scheduled, now.waiting, now.failed))
-    assert (now.running, now.places, now.latency, now.workers) == (0, 0, None, 0)
+    assert (now.latency, now.workers) == (None, 0)
 
 
 def test_tasks_are_counted_by_what_they_wait_for() -> None:
@@ -40,7 +50,7 @@ def test_tasks_are_counted_by_what_they_wait_for() -> None:
     queued(state=MessageState.SCHEDULED, eta=ago(-5))
     for _ in range(3):
         queued(state=MessageState.WAITING, after=uuid4())
-    now = counts()
+    now = counted()
     assert (now.ready, now.scheduled, now.waiting) == (Capped(2), Capped(1), Capped(3))
 
 
@@ -50,7 +60,7 @@ def test_only_what_failed_within_a_day_is_counted() -> None:
     failed(date_done=ago(25 * 60))
     ended()
     ended(state="REVOKED")
-    assert counts().failed == Capped(2)
+    assert counted().failed == Capped(2)
 
 
 def test_counting_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,11 +68,22 @@ def test_counting_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         queued()
         failed()
-    assert (counts().ready, counts().failed) == (Capped(3), Capped(3))
+    assert (counted().ready, counted().failed) == (Capped(3), Capped(3))
     queued()
     failed()
-    assert (counts().ready, counts().failed) == (Capped(3, more=True), Capped(3, more=True))
+    assert (counted().ready, counted().failed) == (Capped(3, more=True), Capped(3, more=True))
     assert str(Capped(10_000, more=True)) == "10,000+"
+
+
+def test_one_long_queue_among_many_is_counted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues_module, "BUDGET", 1)
+    for _ in range(105):
+        queued()
+    queued(queue="mail")
+    queued(queue="mail", worker_id=1)
+    assert counted().ready == Capped(106)
+    monkeypatch.setattr(module, "LIMIT", 101)
+    assert counted().ready == Capped(101, more=True)
 
 
 def test_a_number_is_written_as_the_language_does() -> None:
@@ -71,12 +92,11 @@ def test_a_number_is_written_as_the_language_does() -> None:
         assert str(Capped(10_000, more=True)) == "10.000+"
 
 
-def test_what_runs_is_what_living_workers_say() -> None:
-    a_worker(concurrency=4, busy=3)
-    a_worker(concurrency=2, busy=1)
-    a_worker(concurrency=8, busy=8, lease=-60.0, heartbeat=ago(5))
-    now = counts()
-    assert (now.running, now.places, now.workers) == (4, 6, 2)
+def test_workers_that_live_are_counted() -> None:
+    a_worker()
+    a_worker()
+    a_worker(lease=-60.0, heartbeat=ago(5))
+    assert counted().workers == 2
 
 
 # --- how long the oldest has waited ----------------------------------------------------------
@@ -85,7 +105,7 @@ def test_what_runs_is_what_living_workers_say() -> None:
 def test_the_oldest_ready_task_of_all_queues_tells_the_latency() -> None:
     queued(enqueued_at=ago(1))
     queued(queue="mail", enqueued_at=ago(10))
-    assert counts().latency == pytest.approx(600, abs=30)
+    assert counted().latency == pytest.approx(600, abs=30)
     assert waits() == {
         "celery": pytest.approx(60, abs=30),
         "mail": pytest.approx(600, abs=30),
@@ -142,8 +162,30 @@ def test_a_step_whose_forerunner_left_no_result_waits_from_its_call() -> None:
     assert waits() == {"mail": pytest.approx(300, abs=30)}
 
 
+def test_a_block_inside_of_another_reads_as_it_needs() -> None:
+    def bitmaps() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW enable_bitmapscan")
+            ((value,),) = cursor.fetchall()
+        return str(value)
+
+    with reading(few=True), CaptureQueriesContext(connection) as asked:
+        with reading():
+            assert bitmaps() == "on"
+            with reading(few=True):
+                assert bitmaps() == "off"
+            assert bitmaps() == "on"
+        with reading(few=True):
+            assert bitmaps() == "off"
+        assert bitmaps() == "off"
+    assert not any("SAVEPOINT" in query["sql"] for query in asked)
+    assert bitmaps() == "on"
+
+
 def test_the_end_of_a_transaction_leaves_the_planner_as_it_was() -> None:
-    counts()
+    counted()
+    with reading(), reading(few=True):
+        pass
     with connection.cursor() as cursor:
         cursor.execute("SHOW enable_seqscan")
         assert cursor.fetchone() == ("on",)

@@ -87,6 +87,15 @@ def test_what_runs_long_counts_though_very_many_came_before_it(
     assert only().running == 1
 
 
+def test_many_that_are_claimed_are_counted_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEAD", 3)
+    for _ in range(8):
+        queued(worker_id=1)
+    for _ in range(5):
+        queued()
+    assert (only().ready, only().running) == (Capped(5), 8)
+
+
 def test_what_ended_in_the_last_hour_is_told_and_nothing_before() -> None:
     some(1, succeeded=6)
     some(50, succeeded=1, failed=1)

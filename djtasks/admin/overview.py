@@ -22,6 +22,7 @@ from djtasks.browser.counts import Capped, Counts, counts
 from djtasks.browser.failures import failures
 from djtasks.browser.fleet import workers
 from djtasks.browser.queues import queues
+from djtasks.browser.reading import reading
 from djtasks.look import charts, times
 from djtasks.models import Overview, Queue, TaskRecord, Worker
 
@@ -49,8 +50,11 @@ class OverviewAdmin(BrowserAdmin[Overview]):
         """The whole page."""
         self.check_view(request)
         chosen = _range(request.GET.get("range", ""))
-        what_happened = activity(chosen)
-        all_queues, all_workers, now = queues(), workers(), counts()
+        with reading(few=True):
+            what_happened, all_workers = activity(chosen), workers()
+            all_queues = queues(all_workers)
+            now = counts(all_queues, all_workers)
+            notes, groups = attention(all_queues, all_workers), failures()
         running = Capped(sum(queue.running for queue in all_queues))
         tiles = list(self._tiles(request, now, running))
         return self.page(
@@ -59,7 +63,7 @@ class OverviewAdmin(BrowserAdmin[Overview]):
             {
                 "title": _("Overview"),
                 "is_live": True,
-                "notes": list(self._notes(request, attention(all_queues, all_workers))),
+                "notes": list(self._notes(request, notes)),
                 "tiles": tiles,
                 "summary": ", ".join(f"{tile['name']}: {tile['value']}" for tile in tiles),
                 "ranges": [
@@ -76,7 +80,7 @@ class OverviewAdmin(BrowserAdmin[Overview]):
                     runtimes(what_happened),
                     depth(what_happened),
                 ],
-                "failures": failures(),
+                "failures": groups,
                 "queues": all_queues,
                 "workers": all_workers,
                 "tasks": list(self._tasks(request, what_happened.tasks[:TASKS])),

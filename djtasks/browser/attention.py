@@ -82,8 +82,9 @@ def attention(
     with reading(using, few=True) as cursor:
         notes += _overdue(cursor, is_served)
         notes += _unknown(cursor)
-        notes += _failing(cursor)
         notes += _stranded(cursor)
+    with reading(using) as cursor:
+        notes += _failing(cursor)
     return sorted(notes, key=lambda note: not note.is_severe)
 
 

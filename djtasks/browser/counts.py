@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.utils.formats import number_format
 
-from djtasks.browser.fleet import workers
-from djtasks.browser.reading import fetch
+from djtasks.browser.reading import reading
 from djtasks.browser.sql import load
-from djtasks.browser.waits import waits
+
+if TYPE_CHECKING:
+    from django.db.backends.utils import CursorWrapper
+
+    from djtasks.browser.fleet import WorkerView
+    from djtasks.browser.queues import QueueView
 
 __all__ = ["LIMIT", "Capped", "Counts", "capped", "counts"]
 
 COUNTS = load("counts")
+READY = load("ready")
 
 LIMIT: Final = 10_000
 """What is counted to."""
@@ -45,30 +50,44 @@ class Counts:
 
     ``scheduled`` are those that wait for their time, retries among them. ``failed`` are of the last
     24 hours. ``latency`` is how long, in seconds, the oldest ready task has waited; None if none
-    does. ``running`` and ``places`` are what the living workers say.
+    does. ``workers`` are the living ones.
     """
 
     ready: Capped
     scheduled: Capped
     waiting: Capped
-    running: int
-    places: int
     failed: Capped
     latency: float | None
     workers: int
 
 
-def counts(*, using: str | None = None) -> Counts:
-    """Count now."""
-    ((ready, scheduled, waiting, failed),) = fetch(COUNTS, {"limit": LIMIT}, using=using, few=True)
-    alive = [worker for worker in workers(using=using) if worker.is_alive]
+def counts(
+    queues: list[QueueView], workers: list[WorkerView], *, using: str | None = None
+) -> Counts:
+    """Count now. ``queues`` and ``workers`` are as just read, for they have counted a part."""
+    with reading(using, few=True) as cursor:
+        cursor.execute(COUNTS, {"limit": LIMIT})
+        ((scheduled, waiting, failed),) = cursor.fetchall()
+        ready = _ready(cursor, queues)
     return Counts(
         ready=capped(ready, LIMIT),
         scheduled=capped(scheduled, LIMIT),
         waiting=capped(waiting, LIMIT),
-        running=sum(worker.busy for worker in alive),
-        places=sum(worker.concurrency for worker in alive),
         failed=capped(failed, LIMIT),
-        latency=max(waits(using=using).values(), default=None),
-        workers=len(alive),
+        latency=max((one.latency for one in queues if one.latency is not None), default=None),
+        workers=sum(worker.is_alive for worker in workers),
     )
+
+
+def _ready(cursor: CursorWrapper, queues: list[QueueView]) -> int:
+    """How many are ready, at most one more than the limit.
+
+    Where the queues were counted to their ends, or beyond the limit together, that is known. It is
+    not where one is long among many, each of which was counted to its part of what may be.
+    """
+    known = sum(queue.ready.value for queue in queues)
+    if known > LIMIT or not any(queue.ready.more for queue in queues):
+        return known
+    cursor.execute(READY, {"limit": LIMIT})
+    ((number,),) = cursor.fetchall()
+    return int(number)

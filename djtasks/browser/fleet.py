@@ -71,7 +71,7 @@ class WorkerView:
 
 def workers(*, using: str | None = None) -> list[WorkerView]:
     """All workers by name, those that do not answer included until somebody gives them up."""
-    return [_worker(row) for row in fetch(WORKERS, {}, using=using)]
+    return [_worker(row) for row in fetch(WORKERS, {}, using=using, few=True)]
 
 
 def _worker(row: tuple[Any, ...]) -> WorkerView:

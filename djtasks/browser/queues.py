@@ -25,6 +25,10 @@ MOST: Final = 1000
 BUDGET: Final = 20_000
 """Ready messages that are counted in all queues together; a hundred in each are in any case."""
 
+HEAD: Final = 200
+"""Messages at the head of a queue of which claimed ones are looked for; if there are any, among as
+many more."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
@@ -63,14 +67,19 @@ class QueueView:
         return len(self.worker_names)
 
 
-def queues(*, using: str | None = None) -> list[QueueView]:
-    """All queues by name: those that were seen, have ready messages, or had some end lately."""
-    fleet = workers(using=using)
+def queues(fleet: list[WorkerView] | None = None, *, using: str | None = None) -> list[QueueView]:
+    """All queues by name: those that were seen, have ready messages, or had some end lately.
+
+    ``fleet`` are the workers as just read, by whoever shows them too.
+    """
+    if fleet is None:
+        fleet = workers(using=using)
     named = [run.id for worker in fleet for run in worker.running]
-    with reading(using, few=True) as cursor:
+    with reading(using) as cursor:
         cursor.execute(QUEUES, {"limit": MOST})
         known = {name: row for name, *row in cursor.fetchall()}
-        cursor.execute(LENGTHS, {"limit": LIMIT, "budget": BUDGET})
+    with reading(using, few=True) as cursor:
+        cursor.execute(LENGTHS, {"limit": LIMIT, "budget": BUDGET, "head": HEAD})
         lengths = {name: row for name, *row in cursor.fetchall()}
         cursor.execute(CLAIMED, {"ids": named})
         claimed: dict[str, int] = dict(cursor.fetchall())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
 
 from django.db import connections, transaction
 
@@ -21,8 +22,12 @@ PLANNER = """\
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_mergejoin', 'off', true),
        set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)"""
 
+FEW = f"{PLANNER}, set_config('enable_bitmapscan', 'off', true)"
+NO_BITMAPS = "SET LOCAL enable_bitmapscan = off"
+BITMAPS = "SET LOCAL enable_bitmapscan TO DEFAULT"
 
-NO_BITMAPS = "SELECT set_config('enable_bitmapscan', 'off', true)"
+_open: Final[ContextVar[Mapping[str, bool]]] = ContextVar("djtasks_reading")
+"""The databases that a block reads now, and whether few rows of each."""
 
 
 @contextmanager
@@ -31,16 +36,31 @@ def reading(using: str | None = None, *, few: bool = False) -> Iterator[CursorWr
 
     With ``few`` indexes are only read row by row: of a bitmap all is read, however few rows a LIMIT
     lets through. (Conditions joined by OR on different indexes need bitmaps.)
+
+    A block inside of another is a part of it, in the same transaction, which spares it most of what
+    that costs: a page that reads many things puts one block around them.
     """
     alias = using or conf.DATABASE
-    with transaction.atomic(alias):
-        with connections[alias].cursor() as cursor:
-            cursor.execute(PLANNER)
-            if few:
-                cursor.execute(NO_BITMAPS)
+    around = _open.get({})
+    with ExitStack() as stack:
+        if alias not in around:
+            stack.enter_context(transaction.atomic(alias))
+        cursor = stack.enter_context(connections[alias].cursor())
+        if alias not in around:
+            cursor.execute(FEW if few else PLANNER)
+        elif few != around[alias]:
+            cursor.execute(NO_BITMAPS if few else BITMAPS)
+        token = _open.set({**around, alias: few})
+        try:
             yield cursor
-        # Nothing was written: this takes the settings back, in a transaction of the caller's too.
-        transaction.set_rollback(True, using=alias)
+        finally:
+            _open.reset(token)
+        if alias not in around:
+            # Nothing was written: this takes the settings back, in a transaction of the caller's
+            # too.
+            transaction.set_rollback(True, using=alias)
+        elif few != around[alias]:
+            cursor.execute(BITMAPS if few else NO_BITMAPS)
 
 
 def fetch(

@@ -1,10 +1,7 @@
--- The numbers of the overview, each counted to a limit.
--- Plan: Limits over Index Scans using djtasks_message_ready, djtasks_message_due,
--- djtasks_message_after and djtasks_taskresult_bad.
+-- The numbers of the overview that no queue tells, each counted to a limit.
+-- Plan: Limits over Index Only Scans using djtasks_message_due, djtasks_message_after and
+-- djtasks_taskresult_bad.
 SELECT (SELECT count(*) FROM (
-            SELECT FROM djtasks_message WHERE state = 0 AND worker_id IS NULL LIMIT %(limit)s + 1
-        ) AS ready),
-       (SELECT count(*) FROM (
             SELECT FROM djtasks_message WHERE state = 1 LIMIT %(limit)s + 1
         ) AS scheduled),
        (SELECT count(*) FROM (
