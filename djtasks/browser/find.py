@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -14,33 +14,25 @@ from djtasks.browser.record import Record, records
 from djtasks.browser.sources import SCAN, Found, Search
 from djtasks.browser.terms import has_terms, payloads
 
-__all__ = ["SCAN", "Filter", "Keys", "Page", "Record", "SearchError", "find", "find_ids"]
+__all__ = ["SCAN", "Filter", "Page", "Record", "SearchError", "find", "find_ids"]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some tasks, latest first, and the cursors of the pages of older and of newer ones.
 
+    ``records`` are there only of a page that :func:`find` gives.
+
     ``searched_all`` says whether everything was looked at that could belong to this page. If not,
     about ``searched`` tasks were, and ``next`` searches further.
     """
-
-    records: list[Record]
-    next: str | None
-    previous: str | None
-    searched_all: bool
-    searched: int
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The ids of a page and no more of it; for the rest see :class:`Page`."""
 
     ids: list[UUID]
     next: str | None
     previous: str | None
     searched_all: bool
     searched: int
+    records: list[Record] = field(default_factory=list)
 
 
 def find(
@@ -56,14 +48,8 @@ def find(
     The time of a task that is queued or runs is that of its call, of one that has ended its end.
     A cursor that is not one of ours raises :class:`SearchError`.
     """
-    keys = find_ids(filter, cursor=cursor, size=size, back=back, using=using)
-    return Page(
-        records=records(keys.ids, using=using),
-        next=keys.next,
-        previous=keys.previous,
-        searched_all=keys.searched_all,
-        searched=keys.searched,
-    )
+    page = find_ids(filter, cursor=cursor, size=size, back=back, using=using)
+    return replace(page, records=records(page.ids, using=using))
 
 
 def find_ids(
@@ -73,7 +59,7 @@ def find_ids(
     size: int = 100,
     back: bool = False,
     using: str | None = None,
-) -> Keys:
+) -> Page:
     """What :func:`find` finds, as ids alone, for those who read something else of the tasks."""
     start = None if cursor is None else of_cursor(cursor)
     now = datetime.now(UTC)
@@ -96,7 +82,7 @@ def find_ids(
     else:
         older, newer = further if has_more else None, shown[0] if shown else start
         newer = None if start is None else newer
-    return Keys(
+    return Page(
         ids=_with_terms(shown, filter, using),
         next=None if older is None else to_cursor(older),
         previous=None if newer is None else to_cursor(newer),
