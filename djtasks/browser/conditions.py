@@ -58,11 +58,14 @@ class Conditions:
         wanted = self.filter
         if wanted.id is None:
             return []
+        found = []
         digits = wanted.id.lower().replace("-", "")
-        if not 4 <= len(digits) <= 32 or digits.strip("0123456789abcdef"):
-            return _of_caller(wanted.id)
-        beginning = (UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f")))
-        return [beginning, *(own for own in _of_caller(wanted.id) if own[0] != beginning[0])]
+        if 4 <= len(digits) <= 32 and not digits.strip("0123456789abcdef"):
+            found.append((UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))))
+        own = _key_of_caller(wanted.id)
+        if own is not None and own not in (low for low, _ in found):
+            found.append((own, own))
+        return found
 
     @property
     def lone_id(self) -> UUID | None:
@@ -70,7 +73,7 @@ class Conditions:
         wanted = self.filter
         if len(wanted.text) != 1 or wanted != Filter(text=wanted.text):
             return None
-        return next((key for key, _ in _of_caller(wanted.text[0])), None)
+        return _key_of_caller(wanted.text[0])
 
     @property
     def all_states(self) -> list[str] | None:
@@ -167,13 +170,13 @@ class Conditions:
         }
 
 
-def _of_caller(text: str) -> list[tuple[UUID, UUID]]:
-    """The key of a caller's own id; none for what can be no id."""
+def _key_of_caller(text: str) -> UUID | None:
+    """The key of a caller's own id; None for what can be no id."""
     try:
         key, _ = to_uuid(text)
     except ValueError:
-        return []
-    return [(key, key)]
+        return None
+    return key
 
 
 def _is_named(name: str, wanted: str | None) -> bool:
