@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from djtasks.admin import query as q
-from djtasks.browser.filter import LONGEST
+from djtasks.browser.filter import findable
 from djtasks.browser.graph import graph
 from djtasks.look import states, times
 from djtasks.look.drawing import Box, draw
@@ -48,9 +48,8 @@ def _box(page: BrowserAdmin[TaskRecord], node: GraphNode) -> Box:
         note = times.duration(node.runtime) or word
     else:
         name = f"{_number(node.size)} \u00d7 {name}"
-        # A search that is too long would be refused: the group has no link then.
-        can_be_found = len(node.query) <= LONGEST
-        href = page.url("taskrecord_changelist") + q.link(node.query) if can_be_found else ""
+        query = findable(node.query)
+        href = page.url("taskrecord_changelist") + q.link(query) if query else ""
         note = _done(node.counts)
     title = f"{one_line(node.task, 300)}\n{_counted(node.counts) or states.look(node.state).word}"
     return Box(

@@ -13,7 +13,7 @@ from djtasks.admin import query as q
 from djtasks.admin.actions import ACTIONS, Action
 from djtasks.admin.graph import workflow
 from djtasks.admin.tasklist import arguments, attempt, waited
-from djtasks.browser.filter import LONGEST
+from djtasks.browser.filter import findable
 from djtasks.look import charts, json_text, states, times, tracebacks
 from djtasks.look.text import NAME, one_line, short_name
 from djtasks.routing import LONGEST_QUEUE_NAME
@@ -208,10 +208,8 @@ def _facts(page: Page, view: TaskView) -> Iterator[Fact]:
 
 
 def _search(page: Page, name: str, value: str) -> str:
-    query = q.qualifier(name, value)
-    if len(query) > LONGEST:
-        return ""
-    return page.url("taskrecord_changelist") + q.link(query)
+    query = findable(q.qualifier(name, value))
+    return page.url("taskrecord_changelist") + q.link(query) if query else ""
 
 
 def _relatives(page: Page, view: TaskView) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from djtasks.browser.counts import LIMIT, Capped
-from djtasks.browser.filter import LONGEST, Filter
+from djtasks.browser.filter import Filter, findable
 from djtasks.browser.reading import fetch
 from djtasks.browser.sql import load
 
@@ -70,13 +70,13 @@ def failures(
 
 
 def _query(task: str, exception: str, window: timedelta) -> str:
-    query = Filter(
+    wanted = Filter(
         states=("FAILURE",),
         task=f"={task}",
         exception=f"={exception}" if exception else "",
         since=_ago(window),
-    ).to_query()
-    return query if len(query) <= LONGEST else ""
+    )
+    return findable(wanted.to_query())
 
 
 def _ago(window: timedelta) -> str:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from djtasks.ids import to_uuid
 
-__all__ = ["QUALIFIERS", "STATES", "Filter", "SearchError", "Term"]
+__all__ = ["QUALIFIERS", "STATES", "Filter", "SearchError", "Term", "findable"]
 
 STATES: Final = (
     "READY",
@@ -69,6 +69,11 @@ _AGO: Final = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _BEGINNING: Final = re.compile(r"[0-9a-f]{4,32}")
 _PLAIN: Final = re.compile(r'[^\s"\\]+')
+
+
+def findable(query: str) -> str:
+    """A search that a link may ask for; empty if it is too long, for then it would be refused."""
+    return query if len(query) <= LONGEST else ""
 
 
 class SearchError(ValueError):
