@@ -540,6 +540,20 @@ def test_a_group_of_a_workflow_that_no_search_can_name_has_no_link() -> None:
     assert max(len(link["href"]) for link in page.all("a")) < 2_000
 
 
+def test_a_name_in_the_overview_that_no_search_can_name_has_no_link() -> None:
+    now = datetime.now(UTC)
+    for task, queue in (("shop.pack", "mail"), ("t" * 2_500, "q" * 2_500)):
+        Activity.objects.create(span=60, at=now, queue=queue, task=task, succeeded=9, failed=9)
+    page = read(ruler().get(url("overview_changelist")))
+    asked = [link["href"] for link in page.all("a") if "?q=" in link["href"]]
+    assert max(len(href) for href in asked) < 2_000
+    for word in ("task%3A%3Dshop.pack+since", "FAILURE+task%3A%3Dshop.pack", "queue%3Amail"):
+        assert [href for href in asked if word in href], word
+    # What fails is noted without a link, rather than with one to all tasks.
+    assert len([note for note in page.all("li", class_="djt-severe") if "ttt" in note.text]) == 1
+    assert not [link for link in page.all("a") if "ttt" in link.text or "qqq" in link.text]
+
+
 def test_a_value_that_no_search_can_name_has_no_link() -> None:
     client = ruler()
     task = ended(queue="q" * 2_500, worker="w" * 2_500)

@@ -20,6 +20,7 @@ from djtasks.browser.activity import Range, TaskActivity, activity
 from djtasks.browser.attention import Note, attention
 from djtasks.browser.counts import Capped, Counts, counts
 from djtasks.browser.failures import failures
+from djtasks.browser.filter import findable
 from djtasks.browser.fleet import workers
 from djtasks.browser.queues import queues
 from djtasks.browser.reading import reading
@@ -130,16 +131,22 @@ class OverviewAdmin(BrowserAdmin[Overview]):
             }
             yield {
                 "row": row,
-                "url": self._search(request, row.query),
+                "url": self._search(request, row.query) if row.query else "",
                 "spark": charts.sparkline(row.spark, label, row.spark_failed),
             }
 
     def _notes(self, request: HttpRequest, notes: list[Note]) -> Iterator[dict[str, Any]]:
         models = {"taskrecord": TaskRecord, "queue": Queue, "worker": Worker}
         for note in notes:
-            query = q.link(note.query) if note.query else ""
-            url = self.list_url(request, models[note.page], query)
-            yield {"text": note.text, "is_severe": note.is_severe, "url": url}
+            query = findable(note.query)
+            url = self.list_url(request, models[note.page], q.link(query) if query else "")
+            # The list of all tasks is no answer to a search that is too long.
+            is_found = bool(query) or not note.query
+            yield {
+                "text": note.text,
+                "is_severe": note.is_severe,
+                "url": url if is_found else "",
+            }
 
     def _search(self, request: HttpRequest, query: str) -> str:
         """The address of a search, for those who may see it."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from django.utils.translation import gettext_lazy as _
 
-from djtasks.browser.filter import Filter
+from djtasks.browser.filter import Filter, findable
 from djtasks.browser.reading import reading
 from djtasks.browser.runtimes import percentile
 from djtasks.browser.sql import load
@@ -76,7 +76,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class TaskActivity:
-    """What became of one task in the range; ``ended`` and ``failures`` are by point."""
+    """What became of one task in the range. ``spark`` and ``spark_failed`` are by point.
+
+    ``query`` is the search that finds it; empty if it would be too long for a search.
+    """
 
     task: str
     succeeded: int
@@ -250,7 +253,7 @@ def _task(name: str, sums: _Sum, range: Range) -> TaskActivity:
         longest=sums.longest if sums.runtimes else None,
         spark=sums.spark,
         spark_failed=sums.spark_failed,
-        query=Filter(task=f"={name}", since=range.value).to_query(),
+        query=findable(Filter(task=f"={name}", since=range.value).to_query()),
     )
 
 

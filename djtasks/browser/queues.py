@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from djtasks.browser.counts import LIMIT, Capped
-from djtasks.browser.filter import Filter
+from djtasks.browser.filter import Filter, findable
 from djtasks.browser.fleet import WorkerView, workers
 from djtasks.browser.reading import reading
 from djtasks.browser.sql import load
@@ -49,7 +49,7 @@ class QueueView:
     seen_at: datetime | None
     worker_names: tuple[str, ...]
     query: str
-    """The search that finds its tasks."""
+    """The search that finds its tasks; empty if it would be too long for a search."""
 
     @property
     def ended(self) -> int:
@@ -101,7 +101,7 @@ def queues(fleet: list[WorkerView] | None = None, *, using: str | None = None) -
                 reason=reason,
                 seen_at=seen_at,
                 worker_names=_serving(name, fleet),
-                query=Filter(queue=name).to_query(),
+                query=findable(Filter(queue=name).to_query()),
             )
         )
     return found
