@@ -96,6 +96,7 @@ def _pages(examples: past.Examples) -> Iterator[Page]:
     overview = reverse("admin:djtasks_overview_changelist")
     tasks = reverse("admin:djtasks_taskrecord_changelist")
     yield Page("overview", overview)
+    yield Page("overview of 24 hours", f"{overview}?range=24h")
     yield Page("overview of 7 days", f"{overview}?range=7d")
     yield Page("tasks", tasks)
     for name, query in (
