@@ -32,6 +32,7 @@ with another import. Two names are Django's own classes, for convenience:
     ├── WorkerLostError
     ├── Terminated
     ├── SecurityError
+    ├── ScheduleError           (also a ValueError)
     └── BackendError
 """
 
@@ -69,6 +70,7 @@ __all__ = [
     "QueueNotFound",
     "Reject",
     "Retry",
+    "ScheduleError",
     "SecurityError",
     "SoftTimeLimitExceeded",
     "TaskError",
@@ -308,6 +310,10 @@ class Terminated(DjtasksError):
 
 class SecurityError(DjtasksError):
     """A stored row asks for something that is never done for a row, such as calling a function."""
+
+
+class ScheduleError(DjtasksError, ValueError):
+    """A schedule of periodic tasks is none: a field out of range, a day that never comes."""
 
 
 class BackendError(DjtasksError):
