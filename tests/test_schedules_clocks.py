@@ -184,7 +184,7 @@ def ticks_by_search(cron: crontab, after: datetime, until: datetime) -> list[dat
 def test_ticks_are_those_that_a_look_at_every_minute_finds(cron: crontab, after: datetime) -> None:
     until = after + timedelta(hours=50)
     expected = ticks_by_search(cron, after, until)[:200]
-    found = []
+    found: list[datetime] = []
     moment = cron.following(after)
     while moment is not None and moment <= until and len(found) < 200:
         found.append(moment)
