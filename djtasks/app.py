@@ -10,13 +10,14 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from django.apps import apps
 
-from djtasks import calling
+from djtasks import calling, signals
+from djtasks.beat import entries
 from djtasks.canvas.signature import Signature as Sig
 from djtasks.canvas.signature import signature
 from djtasks.conf import Conf, conf
 from djtasks.current import get_current_task, get_current_worker_task
 from djtasks.declare import Declare, DeclareBound, checked_options, decorator, gen_task_name
-from djtasks.exceptions import AlwaysEagerIgnored
+from djtasks.exceptions import AlwaysEagerIgnored, DjtasksWarning
 from djtasks.options import unknown_call_option, unknown_name
 from djtasks.registry import TaskRegistry, adopt, adopt_awaiting, registry
 from djtasks.result import AsyncResult as Result
@@ -43,6 +44,9 @@ class App:
 
     def __init__(self) -> None:
         self.main: str | None = None
+        self.on_configure = signals.AppSignal("on_configure")
+        self.on_after_configure = signals.AppSignal("on_after_configure", "source")
+        self.on_after_finalize = signals.AppSignal("on_after_finalize")
 
     @property
     def conf(self) -> Conf:
@@ -136,6 +140,36 @@ class App:
                 AlwaysEagerIgnored("TASK_ALWAYS_EAGER has no effect on send_task()."), stacklevel=2
             )
         return calling.send(name, registry.get(name), args, kwargs, options)
+
+    def add_periodic_task(
+        self,
+        schedule: Any,
+        sig: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        **opts: Any,
+    ) -> str:
+        """Have a task sent by a schedule, as if it were in ``BEAT_SCHEDULE``; returns its name.
+
+        To be called while Django loads its apps, in a module of tasks or by a receiver of
+        :attr:`on_after_finalize`: workers look when they start. ``schedule`` is a number of
+        seconds, a timedelta, or one of :mod:`djtasks.schedules`; ``sig`` a task or a signature.
+        ``opts`` are options of its calls. Another one of that name is replaced, with a warning.
+
+        Raises :class:`ScheduleError` that says what is wrong.
+        """
+        by_itself, entry = entries.entry_from_signature(schedule, sig, args, kwargs or {}, opts)
+        key = name or by_itself
+        if not entries.add(key, entry):
+            warnings.warn(
+                DjtasksWarning(
+                    f"The schedule {key!r} was added before; this one replaces it. Give each a "
+                    "name=."
+                ),
+                stacklevel=2,
+            )
+        return key
 
     def signature(self, *args: Any, **kwargs: Any) -> Sig[Any]:
         """A call to be made later: :func:`djtasks.signature`."""

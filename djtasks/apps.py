@@ -17,7 +17,11 @@ class DjtasksConfig(AppConfig):
         """Register checks and types, and import every installed app's ``tasks`` module."""
         from djtasks import checks, codec
         from djtasks.app import app
+        from djtasks.conf import conf
 
         checks.register()
         codec.load_registered_codecs()
+        app.on_configure.emit(app)
         app.autodiscover_tasks()
+        app.on_after_configure.emit(app, source=conf)
+        app.on_after_finalize.emit(app)

@@ -9,6 +9,7 @@ W005      a key of TASK_ROUTES that matches no task
 E006      the setting DATABASE names no database of DATABASES
 E007      the setting ENQUEUE has an unknown value
 E008      settings that contradict each other
+E009 …    schedules: :mod:`djtasks.periodic_checks`
 ========  =========================================================================
 """
 
@@ -23,6 +24,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
+from djtasks import periodic_checks
 from djtasks.celery_settings import advice_for
 from djtasks.conf import SETTINGS, close_match, conf
 
@@ -36,6 +38,8 @@ def register() -> None:
     """Register every check with Django; registering them again changes nothing."""
     for check in (check_settings, check_database, check_task_names, check_routes):
         checks.register(check, TAG)
+    checks.register(periodic_checks.check_entries, TAG)
+    checks.register(periodic_checks.check_rows, TAG, checks.Tags.database)
 
 
 # -- settings -------------------------------------------------------------------------------------

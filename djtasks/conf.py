@@ -259,6 +259,19 @@ class Conf:
         "The level of those lines.",
     )
 
+    # Schedules
+
+    BEAT_SCHEDULE = Setting[Mapping[str, Any]](
+        {},
+        kinds.mapping("a dict of names and entries with the keys task and schedule"),
+        "What is to run when: see [periodic tasks](periodic.md).",
+    )
+    BEAT_CRON_STARTING_DEADLINE = Setting[float | None](
+        None,
+        kinds.optional(kinds.seconds()),
+        "Seconds after which a run of a crontab that was missed is not made up for; None: it is.",
+    )
+
     # Around
 
     IMPORTS = Setting[tuple[str, ...]](

@@ -7,7 +7,7 @@ a user wrote into what the code gets, or raises ``ValueError`` with those words.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
@@ -122,6 +122,17 @@ def any_of(words: str, kinds: tuple[type, ...], *methods: str) -> Accepts[Any]:
 
     def clean(value: Any) -> Any:
         if value is None or isinstance(value, kinds) or any(hasattr(value, m) for m in methods):
+            return value
+        raise ValueError(words)
+
+    return words, clean
+
+
+def mapping(words: str) -> Accepts[Mapping[str, Any]]:
+    """A dict; what it may contain is checked by whoever reads it."""
+
+    def clean(value: Any) -> Mapping[str, Any]:
+        if isinstance(value, Mapping):
             return value
         raise ValueError(words)
 

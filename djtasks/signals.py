@@ -161,7 +161,11 @@ class TaskSignal(Signal):
         if sender is not None:
             sender = _connected_senders.setdefault(_identity(sender), sender)
         super().connect(receiver, sender, weak, dispatch_uid)
+        self._welcome(receiver)
         return receiver
+
+    def _welcome(self, receiver: Callable[..., Any]) -> None:
+        """Do what is done for a new receiver: nothing."""
 
     def disconnect(
         self,
@@ -224,6 +228,29 @@ class TaskSignal(Signal):
         if sender is None:
             return None
         return _connected_senders.get(_identity(sender), sender)
+
+
+class AppSignal(TaskSignal):
+    """A signal of the app, sent once, when Django has loaded its apps.
+
+    A receiver that is connected later is called at once: what it waits for has happened.
+    """
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        super().__init__(name, *arguments)
+        self._sent: tuple[object, dict[str, Any]] | None = None
+
+    def _welcome(self, receiver: Callable[..., Any]) -> None:
+        if self._sent is not None:
+            sender, named = self._sent
+            late = TaskSignal(self.name, *self.arguments)
+            late.connect(receiver)
+            late.emit(sender, **named)
+
+    def emit(self, sender: object, **named: Any) -> None:
+        """Call every receiver, now and of later."""
+        self._sent = (sender, named)
+        super().emit(sender, **named)
 
 
 # -- publishing; the sender is the task's name ----------------------------------------------------

@@ -6,6 +6,7 @@ from djtasks.models.activity import Activity, Depth
 from djtasks.models.fleet import Queue, Worker
 from djtasks.models.message import Input, Join, Message, MessageState, NextSequence, Payload
 from djtasks.models.pages import Overview, TaskRecord
+from djtasks.models.periodic import PeriodicTask, Source
 from djtasks.models.result import Attempt, SavedGroup, TaskResult, Waiter
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "NextSequence",
     "Overview",
     "Payload",
+    "PeriodicTask",
     "Queue",
     "SavedGroup",
+    "Source",
     "TaskRecord",
     "TaskResult",
     "Waiter",

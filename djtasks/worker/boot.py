@@ -8,7 +8,7 @@ import sys
 
 
 def main(role: str, fds: list[int]) -> int:
-    """Set Django up and take up the role: ``forker`` or ``child``."""
+    """Set Django up and take up the role: ``forker``, ``child`` or ``beat``."""
     if role == "spawner":
         from djtasks.worker import forker
 
@@ -23,6 +23,10 @@ def main(role: str, fds: list[int]) -> int:
 
         forker.run(socket.socket(fileno=fds[0]), "forkserver", fresh=True)
         return 0
+    if role == "beat":
+        from djtasks.worker import beating
+
+        return beating.main(fds[0], fresh=True)
     from djtasks.worker import child
 
     return child.main(fds[0], fds[1], fresh=True)

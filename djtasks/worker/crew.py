@@ -16,6 +16,7 @@ from djtasks.execution.request import uuid_text
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
 from djtasks.states import FAILURE
+from djtasks.worker.beating import BEAT, Beating
 from djtasks.worker.board import Board
 from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
@@ -58,6 +59,7 @@ class Crew:
         self.post_mortem: deque[Assignment] = deque()
         self.terminations = Terminations(self, options.pool)
         self.tally = Tally()
+        self.beating = Beating(options, nursery)
         self.owner = 0
         self._restarts: dict[int, float] = {}
         self._exited: set[int] = set()
@@ -102,6 +104,8 @@ class Crew:
         if self.nursery is None:
             return
         for what, index, pid, *rest in self.nursery.news():
+            if index == BEAT and what == "exited":
+                self.beating.ended()
             member = self.members.get(index)
             if member is None:
                 continue
@@ -112,6 +116,7 @@ class Crew:
         if self.nursery.lost:
             logger.error("The process that starts the children was lost; starting another")
             self.nursery.reap()
+            self.beating.ended()
             for member in list(self.members.values()):
                 # The kernel kills the children of a forker that died; what they still said
                 # before that counts.
@@ -381,6 +386,7 @@ class Crew:
 
     def close(self) -> None:
         """Let the children end: those that hold nothing are gone at once."""
+        self.beating.close()
         for member in self.members.values():
             member.close()
         if self.nursery is not None:

@@ -85,6 +85,8 @@ class Forker:
         match order:
             case "start":
                 self._start(details[0], details[1], fds[0], fds[1])
+            case "beat":
+                self._start_beat(details[0], fds[0])
             case "signal":
                 self._signal(details[0], details[1])
             case "kill_if":
@@ -96,9 +98,9 @@ class Forker:
     def _start(self, index: int, slots: int, sock_fd: int, board_fd: int) -> None:
         try:
             if self._method == "spawn":
-                pid = self._spawn(sock_fd, board_fd)
+                pid = self._spawn("child", sock_fd, board_fd)
             else:
-                pid = self._fork(sock_fd, board_fd)
+                pid = self._fork("child", sock_fd, board_fd)
         except OSError as error:
             # No memory or no process left: the parent tries again after a pause.
             os.close(sock_fd)
@@ -114,7 +116,18 @@ class Forker:
             os.close(board_fd)
         self._tell("started", index, pid)
 
-    def _fork(self, sock_fd: int, board_fd: int) -> int:
+    def _start_beat(self, index: int, sock_fd: int) -> None:
+        try:
+            launch = self._spawn if self._method == "spawn" else self._fork
+            self._pids[index] = launch("beat", sock_fd)
+        except OSError as error:
+            sys.stderr.write(f"The beat could not be started: {error}\n")
+            self._tell("exited", index, 0, 1)
+        else:
+            self._tell("started", index, self._pids[index])
+        os.close(sock_fd)
+
+    def _fork(self, role: str, *fds: int) -> int:
         pid = os.fork()
         if pid:
             return pid
@@ -124,9 +137,12 @@ class Forker:
             self._control.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
-            from djtasks.worker import child
+            from djtasks.worker import beating, child
 
-            status = child.main(sock_fd, board_fd, fresh=self._fresh)
+            if role == "beat":
+                status = beating.main(*fds, fresh=self._fresh)
+            else:
+                status = child.main(*fds, fresh=self._fresh)
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
@@ -134,10 +150,10 @@ class Forker:
             _flush()
             os._exit(status)
 
-    def _spawn(self, sock_fd: int, board_fd: int) -> int:
+    def _spawn(self, role: str, *fds: int) -> int:
         process = subprocess.Popen(
-            [sys.executable, "-m", "djtasks.worker.boot", "child", str(sock_fd), str(board_fd)],
-            pass_fds=(sock_fd, board_fd),
+            [sys.executable, "-m", "djtasks.worker.boot", role, *map(str, fds)],
+            pass_fds=fds,
             env=fresh_environment(),
         )
         pid = process.pid

@@ -48,8 +48,12 @@ ORPHANS_EVERY = 60.0
 MEMORY_EVERY = 30.0
 TALLY_EVERY = 5.0
 
+PERIODIC_EVERY = 2.0
+"""Seconds between two looks for schedules, while there is none."""
+
 BEAT = load("beat")
 OBEYED = load("obeyed")
+HAS_SCHEDULES = load("has_schedules")
 
 _REGISTER = """
 INSERT INTO djtasks_worker
@@ -73,8 +77,8 @@ class Keeper(threading.Thread):
 
     ``report`` tells what is written to that row, ``tally`` what was counted for the charts.
     ``adopt`` is given messages of dead workers whose end is to be recorded, ``obey`` what the
-    worker is told to do, and ``given_up`` is called when others have given this worker up; all
-    from this thread.
+    worker is told to do, ``given_up`` is called when others have given this worker up, and ``beat``
+    when there is a schedule to send; all from this thread.
     """
 
     def __init__(
@@ -85,6 +89,7 @@ class Keeper(threading.Thread):
         adopt: Callable[[Losses], None],
         obey: Callable[[Orders], None],
         given_up: Callable[[], None],
+        beat: Callable[[], None],
     ) -> None:
         super().__init__(name="djtasks-keeper", daemon=True)
         self._options = options
@@ -93,6 +98,8 @@ class Keeper(threading.Thread):
         self._gauge = Gauge()
         self._obey = obey
         self._given_up = given_up
+        self._begin_beat = beat
+        self._beats = not options.beat
         self._stop_asked = threading.Event()
         self._stirred = threading.Event()
         self._guard = threading.Lock()
@@ -211,7 +218,16 @@ class Keeper(threading.Thread):
             self._gauge.look(
                 connection, {*(self._options.queues or ()), *self._tally.queues_seen()}
             )
+        if not self._beats and self._schedule.due("periodic", PERIODIC_EVERY):
+            self._look_for_schedules(connection)
         self._housekeeping.tidy(connection)
+
+    def _look_for_schedules(self, connection: psycopg.Connection[Any]) -> None:
+        """Begin to beat when there is a schedule; a worker without any has no process for it."""
+        row = connection.execute(HAS_SCHEDULES).fetchone()
+        if row is not None and row[0]:
+            self._beats = True
+            self._begin_beat()
 
     def _beat(self, connection: psycopg.Connection[Any], reading: Reading) -> bool:
         """Renew the lease; False if others have given this worker up."""

@@ -48,6 +48,11 @@ class Nursery:
             ["start", index, slots], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds.tobytes())]
         )
 
+    def start_beat(self, index: int, sock: socket.socket) -> None:
+        """Start the process that sends schedules, on its end of a socket pair."""
+        fds = array.array("i", [sock.fileno()])
+        self._order(["beat", index], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fds.tobytes())])
+
     def signal(self, index: int, number: int) -> None:
         """Send a signal to a child, if it is alive."""
         self._order(["signal", index, int(number)])

@@ -53,6 +53,7 @@ class WorkerOptions:
     drain: bool = False
     max_tasks: int | None = None
     soft_shutdown_timeout: float = 0.0
+    beat: bool = True
 
     def check(self) -> None:
         """Raise :class:`ImproperlyConfigured` for what the chosen pool cannot do."""

@@ -60,6 +60,7 @@ class Parent:
             self._from_keeper_adopt,
             self._from_keeper_obey,
             self._from_keeper_given_up,
+            self.crew.beating.begin,
         )
         self.link = Link(self.session)
         self.worker_id = 0
@@ -95,6 +96,7 @@ class Parent:
     def on_signal(self, number: int) -> None:
         """Take a signal that asks the worker to stop."""
         self.stop.on_signal(number)
+        self.crew.beating.close()
         self.watch.recall_all()
         self._stirred.set()
 
@@ -250,10 +252,11 @@ class Parent:
         self._stirred.set()
 
     async def _watch(self) -> None:
-        """Look after long and limited messages, also while a turn is under way."""
+        """Look after long messages, limits and the beat, also while a turn is under way."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL if self.watch.is_needed() else 0.1)
             self.watch.look()
+            self.crew.beating.look(time.monotonic())
 
     # --- from the keeper's thread ------------------------------------------------------------
 

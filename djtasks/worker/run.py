@@ -12,10 +12,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import psycopg
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from djtasks import signals
+from djtasks.beat.seed import seed
 from djtasks.exceptions import ImproperlyConfigured
+from djtasks.queue.connect import parameters
 from djtasks.registry import registry
 from djtasks.worker.banner import banner
 from djtasks.worker.nursery import Nursery
@@ -43,6 +45,8 @@ def run_worker(options: WorkerOptions, write: Callable[[str], object]) -> int:
     signals.celeryd_init.emit(options.hostname, instance=None, conf=None, options=options)
     signals.worker_init.emit(options.hostname)
     _warn_of_limits(options)
+    if options.beat:
+        _seed(options)
     if options.pool == "solo":
         return _run_solo(options, write)
     # Before anything else: the children descend from a process without threads or connections.
@@ -63,6 +67,22 @@ async def _serve(parent: Parent, write: Callable[[str], object]) -> int:
         loop.add_signal_handler(number, parent.on_signal, number)
     loop.add_signal_handler(signal.SIGUSR1, _dump_stacks, parent)
     return await parent.run(lambda: _greet(parent, write))
+
+
+def _seed(options: WorkerOptions) -> None:
+    """Make the rows of schedules what the settings say."""
+    parameters(options.database)
+    try:
+        seed(options.database)
+    except DatabaseError as error:
+        cause = error.__cause__
+        if isinstance(cause, psycopg.errors.UndefinedTable):
+            raise _not_migrated(options) from error
+        if isinstance(cause, psycopg.Error):
+            raise cause from error
+        raise
+    finally:
+        connections.close_all()
 
 
 def _warn_of_limits(options: WorkerOptions) -> None:

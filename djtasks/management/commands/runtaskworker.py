@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,14 +13,13 @@ from django.db import connections
 from djtasks.conf import conf
 from djtasks.exceptions import ImproperlyConfigured
 from djtasks.log import setup_worker_logging
+from djtasks.management.starting import LEVELS, run_checks
 from djtasks.worker.options import WorkerOptions, available_cpus, node_name
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
     from djtasks.worker.options import Pool, StartMethod
-
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL")
 
 
 class Command(BaseCommand):
@@ -86,6 +84,7 @@ class Command(BaseCommand):
             metavar="S",
             help="seconds that QUIT allows for what runs before it is ended",
         )
+        add("--no-beat", action="store_true", help="leave periodic tasks to others")
         add("--reload", action="store_true", help="start again when the code changes")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -107,7 +106,7 @@ class Command(BaseCommand):
         setup_worker_logging(worker_options.loglevel)
         from djtasks.worker.run import run_worker
 
-        self._check()
+        run_checks(self)
         connections.close_all()
         try:
             status = run_worker(worker_options, self.stdout.write)
@@ -119,10 +118,6 @@ class Command(BaseCommand):
             ) from error
         if status:
             sys.exit(status)
-
-    def _check(self) -> None:
-        if not os.environ.get("DJTASKS_SKIP_CHECKS"):
-            self.check()
 
     @staticmethod
     def _options(given: dict[str, Any]) -> WorkerOptions:
@@ -155,6 +150,8 @@ class Command(BaseCommand):
             max_tasks=given["max_tasks"],
             soft_shutdown_timeout=given["soft_shutdown_timeout"]
             or conf.WORKER_SOFT_SHUTDOWN_TIMEOUT,
+            # One that ends by itself would send by chance.
+            beat=not (given["no_beat"] or given["drain"]),
         )
 
 
