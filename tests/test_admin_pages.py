@@ -37,6 +37,7 @@ from tests.testapp.tasks import add
 pytestmark = pytest.mark.usefixtures("empty")
 
 LISTS = ("overview", "taskrecord", "queue", "worker")
+"""Pages of what is only looked at; schedules have tests of their own."""
 EVIL = "<script>alert(1)</script>\"'&\u202e\u2066"
 
 

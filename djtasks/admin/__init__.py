@@ -1,4 +1,4 @@
-"""The task browser: an overview, all tasks, queues and workers, as pages of the admin.
+"""The task browser: an overview, all tasks, schedules, queues and workers, as pages of the admin.
 
 Importing this registers them, as Django's admin does at start.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from djtasks.admin.overview import OverviewAdmin
 from djtasks.admin.queues import QueueAdmin
+from djtasks.admin.schedules import PeriodicTaskAdmin
 from djtasks.admin.tasks import TaskRecordAdmin
 from djtasks.admin.workers import WorkerAdmin
 
-__all__ = ["OverviewAdmin", "QueueAdmin", "TaskRecordAdmin", "WorkerAdmin"]
+__all__ = ["OverviewAdmin", "PeriodicTaskAdmin", "QueueAdmin", "TaskRecordAdmin", "WorkerAdmin"]

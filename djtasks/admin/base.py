@@ -19,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
 
 from djtasks.conf import conf
-from djtasks.models import Overview, Queue, TaskRecord, Worker
+from djtasks.models import Overview, PeriodicTask, Queue, TaskRecord, Worker
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin as _ModelAdmin
@@ -41,7 +41,7 @@ LIVE = "X-Djtasks-Live"
 class BrowserAdmin(_ModelAdmin[M]):
     """A page that shows what workers write, and offers what may be done about it."""
 
-    actions = None
+    actions: Any = None
     object_history_template = "admin/djtasks/history.html"
     title: Any
 
@@ -112,7 +112,7 @@ class BrowserAdmin(_ModelAdmin[M]):
 
     def _tabs(self, request: HttpRequest) -> Iterator[dict[str, Any]]:
         """The pages of the app that the user may see."""
-        for model in (Overview, TaskRecord, Queue, Worker):
+        for model in (Overview, TaskRecord, PeriodicTask, Queue, Worker):
             url = self.list_url(request, model)
             if url:
                 yield {

@@ -25,9 +25,10 @@ from djtasks.browser.fleet import workers
 from djtasks.browser.queues import queues
 from djtasks.browser.reading import reading
 from djtasks.look import charts, times
-from djtasks.models import Overview, Queue, TaskRecord, Worker
+from djtasks.models import Overview, PeriodicTask, Queue, TaskRecord, Worker
 
 if TYPE_CHECKING:
+    from django.db.models import Model
     from django.http import HttpRequest, HttpResponse
 
 TASKS = 25
@@ -136,16 +137,21 @@ class OverviewAdmin(BrowserAdmin[Overview]):
             }
 
     def _notes(self, request: HttpRequest, notes: list[Note]) -> Iterator[dict[str, Any]]:
-        models = {"taskrecord": TaskRecord, "queue": Queue, "worker": Worker}
+        models: dict[str, type[Model]] = {
+            "taskrecord": TaskRecord,
+            "periodictask": PeriodicTask,
+            "queue": Queue,
+            "worker": Worker,
+        }
         for note in notes:
             query = findable(note.query)
-            url = self.list_url(request, models[note.page], q.link(query) if query else "")
+            address = q.link(query) if query else note.address
             # The list of all tasks is no answer to a search that is too long.
             is_found = bool(query) or not note.query
             yield {
                 "text": note.text,
                 "is_severe": note.is_severe,
-                "url": url if is_found else "",
+                "url": self.list_url(request, models[note.page], address) if is_found else "",
             }
 
     def _search(self, request: HttpRequest, query: str) -> str:

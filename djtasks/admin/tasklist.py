@@ -36,6 +36,7 @@ EXAMPLES: Final[tuple[tuple[str, StrOrPromise], ...]] = (
     ("state:FAILURE", gettext_lazy("a state; several with commas between them")),
     ("queue:mail", gettext_lazy("a queue")),
     ("task:shop.tasks.pack", gettext_lazy("a task by its full name")),
+    ("schedule:report", gettext_lazy("what a schedule sent")),
     ("worker:worker@host", gettext_lazy("what a worker ran")),
     ("error:TimeoutError", gettext_lazy("the class of the exception")),
     ("since:1h until:10m", gettext_lazy("a range of time, back from now, or with dates")),
@@ -177,6 +178,7 @@ def filters(query: str, offered: Offered) -> list[Group]:
         _group(query, "queue", _("Queue"), _named(offered.queues)),
         _group(query, "exception", _("Exception"), _dotted(offered.exceptions)),
         _group(query, "worker", _("Worker"), _named(offered.workers)),
+        _group(query, "schedule", _("Schedule"), ()),
         _group(query, "root", _("Workflow"), ()),
         _group(query, "retried", _("Attempts"), [("yes", _("Tried more than once"))]),
     ]

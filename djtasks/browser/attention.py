@@ -28,6 +28,7 @@ __all__ = ["Note", "attention"]
 UNKNOWN = load("unknown")
 OVERDUE = load("overdue")
 STRANDED = load("stranded")
+SCHEDULES = load("schedules")
 FAILING = load("failing")
 
 PATIENCE: Final = 30.0
@@ -64,13 +65,15 @@ MOST: Final = 10
 @dataclass(frozen=True, slots=True)
 class Note:
     """One sentence. ``page`` is where to look: the name of an admin page, as in its address
-    (``taskrecord``, ``queue``, ``worker``), and ``query`` what to search for there, or empty.
+    (``taskrecord``, ``periodictask``, ``queue``, ``worker``), and ``query`` what to search for
+    there, or empty; ``address`` is the end of its address where that is no search.
     """
 
     text: StrOrPromise
     is_severe: bool
     page: str
     query: str = ""
+    address: str = ""
 
 
 def attention(
@@ -83,6 +86,7 @@ def attention(
         notes += _overdue(cursor, is_served)
         notes += _unknown(cursor)
         notes += _stranded(cursor)
+        notes += _schedules(cursor, is_served)
     with reading(using) as cursor:
         notes += _failing(cursor)
     return sorted(notes, key=lambda note: not note.is_severe)
@@ -231,3 +235,24 @@ def _stranded(cursor: CursorWrapper) -> Iterator[Note]:
                 states=("WAITING",), root=roots[0] if len(roots) == 1 else None
             ).to_query(),
         )
+
+
+def _schedules(cursor: CursorWrapper, is_served: bool) -> Iterator[Note]:
+    """Those that cannot be sent, and those that nobody sends."""
+    cursor.execute(SCHEDULES, {"seconds": PATIENCE, "limit": MOST})
+    for name, error, seconds in cursor.fetchall():
+        if error:
+            told = _("The schedule %(name)s cannot be sent: %(error)s")
+            yield Note(
+                told % {"name": _short(name), "error": one_line(error, 160)},
+                is_severe=True,
+                page="periodictask",
+                address="?standing=error",
+            )
+        elif is_served:
+            told = _("The schedule %(name)s is late, for %(time)s: no worker sends it.")
+            yield Note(
+                told % {"name": _short(name), "time": rough(seconds)},
+                is_severe=True,
+                page="periodictask",
+            )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from djtasks.beat.send import NAME_HEADER
 from djtasks.browser.filter import Filter
 from djtasks.browser.places import Ids, beginning, microseconds
 from djtasks.browser.terms import needles, pattern
@@ -160,6 +162,7 @@ class Conditions:
             "exception": _name(wanted.exception),
             "exception_end": _end(wanted.exception),
             "error": None if wanted.error is None else wanted.error.lower(),
+            "schedule": wanted.schedule and _header(wanted.schedule),
             "worker": None if wanted.worker is None else wanted.worker.lower(),
             "retried": wanted.retried,
             "texts": [f"%{_escaped(part.lower())}%" for part in wanted.text] or None,
@@ -168,6 +171,11 @@ class Conditions:
             "since": self.since,
             "until": self.until,
         }
+
+
+def _header(schedule: str) -> str:
+    """What the options of every message of a schedule have in them."""
+    return json.dumps({NAME_HEADER: schedule}, separators=(",", ":"))[1:-1]
 
 
 def _key_of_caller(text: str) -> UUID | None:

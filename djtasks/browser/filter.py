@@ -44,6 +44,7 @@ QUALIFIERS: Final = (
     "state",
     "queue",
     "task",
+    "schedule",
     "worker",
     "root",
     "exception",
@@ -60,7 +61,7 @@ QUALIFIERS: Final = (
 LONGEST: Final = 2_000
 """Characters that a search may have."""
 
-_TEXTS: Final = ("queue", "task", "worker", "exception", "error")
+_TEXTS: Final = ("queue", "task", "schedule", "worker", "exception", "error")
 _YES_OR_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 _WORD: Final = re.compile(r'(?:[^\s"]+|"(?:[^"\\]|\\.)*"?)+', re.S)
@@ -93,8 +94,8 @@ class Filter:
     """Conditions that all hold; an empty one lets every task through.
 
     ``task`` and ``exception`` are a full name, or its last part; with ``=`` in front only the full
-    name. An empty ``exception`` is none. ``worker``, ``error`` and ``text`` are parts of a text, in
-    any case. ``error`` looks at the exception's class and its message, ``text`` at the task's name.
+    name. ``schedule`` is the name of the schedule that sent it. An empty ``exception`` is none.
+    ``worker``, ``error`` and ``text`` are parts of a text, in any case. ``error`` looks at the exception's class and its message, ``text`` at the task's name.
     ``id`` is an id, its beginning, or the caller's own. ``since`` and ``until`` are as they were
     typed: ``90s``, ``10m``, ``24h``, ``7d`` ago, or a date or time in ISO 8601.
     """
@@ -102,6 +103,7 @@ class Filter:
     states: tuple[str, ...] = ()
     queue: str | None = None
     task: str | None = None
+    schedule: str | None = None
     worker: str | None = None
     root: UUID | None = None
     exception: str | None = None

@@ -11,7 +11,7 @@ from djtasks.exceptions import ImproperlyConfigured, ScheduleError
 from djtasks.schedules import words
 from djtasks.schedules.base import Schedule, fields_of
 
-__all__ = ["solar"]
+__all__ = ["EVENTS", "solar"]
 
 DAY: Final = timedelta(days=1)
 
@@ -27,7 +27,7 @@ class _Event(NamedTuple):
     center: bool
 
 
-_EVENTS: Final[Mapping[str, _Event]] = {
+EVENTS: Final[Mapping[str, _Event]] = {
     "dawn_astronomical": _Event("next_rising", "-18", True),
     "dawn_nautical": _Event("next_rising", "-12", True),
     "dawn_civil": _Event("next_rising", "-6", True),
@@ -84,7 +84,7 @@ class solar(Schedule):
     def _of_day(self, day: datetime) -> Iterator[datetime]:
         """The event on a day of UTC: once as a rule, but it may happen twice or not at all."""
         ephem = _ephem()
-        method, horizon, center = _EVENTS[self.event]
+        method, horizon, center = EVENTS[self.event]
         place = ephem.Observer()
         place.lat, place.lon, place.elev = str(self.lat), str(self.lon), 0
         place.horizon, place.pressure = horizon, 0
@@ -126,9 +126,9 @@ class solar(Schedule):
 
 
 def _known(event: object) -> str:
-    if isinstance(event, str) and event in _EVENTS:
+    if isinstance(event, str) and event in EVENTS:
         return event
-    raise ScheduleError(f"solar(event={event!r}): it must be one of {', '.join(_EVENTS)}.")
+    raise ScheduleError(f"solar(event={event!r}): it must be one of {', '.join(EVENTS)}.")
 
 
 def _degrees(name: str, given: object, limit: int) -> float:

@@ -20,12 +20,12 @@ from djtasks.schedules.fields import DAY_OF_MONTH, DAY_OF_WEEK, HOUR, MINUTE, MO
 if TYPE_CHECKING:
     from djtasks.schedules.cron import crontab
 
-__all__ = ["of_crontab", "of_interval", "of_moment", "of_sun"]
+__all__ = ["EVENT_NAMES", "of_crontab", "of_interval", "of_moment", "of_sun"]
 
 MANY_TIMES: Final = 6
 """More times a day than this are not listed."""
 
-_EVENTS: Final = {
+EVENT_NAMES: Final = {
     "dawn_astronomical": gettext_lazy("astronomical dawn"),
     "dawn_nautical": gettext_lazy("nautical dawn"),
     "dawn_civil": gettext_lazy("civil dawn"),
@@ -87,7 +87,7 @@ def of_moment(moment: datetime) -> str:
 def of_sun(event: str, lat: float, lon: float) -> str:
     """An event of the sun and where."""
     return _("%(event)s at %(place)s") % {
-        "event": _EVENTS[event],
+        "event": EVENT_NAMES[event],
         "place": f"{lat:.10g}°, {lon:.10g}°",
     }
 

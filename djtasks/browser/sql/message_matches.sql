@@ -12,6 +12,7 @@
     AND (%(worker)s::text IS NULL
          OR m.worker_id = ANY (ARRAY(SELECT w.id FROM djtasks_worker w
                                      WHERE strpos(lower(w.hostname), %(worker)s::text) > 0)))
+    AND (%(schedule)s::text IS NULL OR strpos(m.options, %(schedule)s::text) > 0)
     AND (%(retried)s::bool IS NULL OR (m.retries > 0 OR m.deliveries > 0) = %(retried)s::bool)
     AND (%(since)s::timestamptz IS NULL OR m.enqueued_at >= %(since)s::timestamptz)
     AND (%(until)s::timestamptz IS NULL OR m.enqueued_at < %(until)s::timestamptz)

@@ -4,6 +4,7 @@
     AND (%(task)s::text IS NULL OR r.task = %(task)s::text OR r.task LIKE %(task_end)s::text)
     AND (%(texts)s::text[] IS NULL OR lower(r.task) LIKE ALL (%(texts)s::text[]))
     AND (%(worker)s::text IS NULL OR strpos(lower(r.worker), %(worker)s::text) > 0)
+    AND (%(schedule)s::text IS NULL OR strpos(r.options, %(schedule)s::text) > 0)
     AND (%(retried)s::bool IS NULL OR (r.retries > 0 OR r.deliveries > 0) = %(retried)s::bool)
     AND (%(since)s::timestamptz IS NULL OR r.date_done >= %(since)s::timestamptz)
     AND (%(until)s::timestamptz IS NULL OR r.date_done < %(until)s::timestamptz)
