@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.test import override_settings
 
@@ -200,7 +200,25 @@ def test_a_crontab_beyond_the_deadline_is_not_made_up_for() -> None:
     assert found.next_run_at > datetime.now(UTC)
 
 
+@pytest.mark.django_db(databases=["default", "other"])
+def test_messages_are_written_where_the_schedules_are() -> None:
+    now = datetime.now(UTC)
+    PeriodicTask.objects.using("other").create(
+        name="there",
+        task=ADD,
+        args=[1, 2],
+        schedule=schedule(9).to_json(),
+        planned=True,
+        next_run_at=now,
+    )
+    assert Sender("other").send_one()
+    assert Message.objects.using("other").filter(task=ADD).count() == 1
+    assert not Message.objects.exists()
+
+
 # --- what goes wrong ---------------------------------------------------------------------------
+
+DEEP = "[" * 3_000 + "]" * 3_000
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"args": [1, 2, 3]}, "cannot be called like that"),
@@ -238,6 +256,26 @@ def test_a_broken_row_says_why_and_stops_no_other(
     assert "good" in (sent().options or "")
     assert broken.next_run_at is not None
     assert broken.total_run_count == 0
+
+
+def test_a_row_that_python_cannot_even_read_stops_no_other() -> None:
+    broken = row("broken")
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE djtasks_periodictask SET kwargs = %s::jsonb", (DEEP,))
+    row("good")
+    assert send_all() == 2
+    assert "good" in (sent().options or "")
+    (error,) = PeriodicTask.objects.filter(pk=broken.pk).values_list("error", flat=True)
+    assert "RecursionError" in error
+
+
+@pytest.mark.parametrize("time", ["infinity", "-infinity", "20000-01-01"])
+def test_times_that_python_has_not_are_refused_by_the_table(time: str) -> None:
+    row()
+    with connection.cursor() as cursor:
+        for column in ("start_time", "end_time"):
+            with pytest.raises(IntegrityError, match="_times"), transaction.atomic():
+                cursor.execute(f"UPDATE djtasks_periodictask SET {column} = %s", (time,))
 
 
 def test_a_row_that_was_mended_is_sent_at_once_and_its_error_is_gone() -> None:

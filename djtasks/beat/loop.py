@@ -98,7 +98,11 @@ class Beat:
         """Until so much time has passed, a schedule has changed, or it is time to stop."""
         connection = self._connection
         deadline = time.monotonic() + seconds
-        while not self._changed and connection is not None:
+        while connection is not None:
+            # What came with the last answer is in memory, and the socket tells of nothing.
+            self._take_notifications(connection)
+            if self._changed:
+                return
             rest = deadline - time.monotonic()
             if rest <= 0:
                 return
@@ -107,8 +111,11 @@ class Beat:
             readable, _, _ = select.select(sockets, [], [], rest + 0.0005)
             if self._stop in readable or not readable:
                 return
-            for _told in connection.notifies(timeout=0):
-                self._changed = True
+
+    def _take_notifications(self, connection: psycopg.Connection[Any]) -> None:
+        connection.pgconn.consume_input()
+        while connection.pgconn.notifies():
+            self._changed = True
 
     def _is_stopping(self) -> bool:
         return bool(select.select([self._stop], [], [], 0)[0])

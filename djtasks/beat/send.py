@@ -59,6 +59,15 @@ NOTE_RUN = load("note_run")
 _PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
 
 
+class _Taken(NamedTuple):
+    """A row that is locked: which version, the database's time, and how late it is, in seconds."""
+
+    id: int
+    changed_at: datetime
+    now: datetime
+    late: float
+
+
 class _Left(NamedTuple):
     """A version of a row that is left alone, until a time of the monotonic clock."""
 
@@ -81,22 +90,22 @@ class Sender:
 
         Raises OperationalError or InterfaceError if the database is gone, or had to refuse.
         """
-        row: PeriodicTask | None = None
+        taken: _Taken | None = None
         try:
             with transaction.atomic(using=self._alias):
-                row = self._take()
-                if row is None:
+                taken = self._take()
+                if taken is None:
                     return False
-                self._advance(row)
+                self._advance(taken)
         except (InterfaceError, OperationalError):
-            if row is not None:
+            if taken is not None:
                 # Perhaps it is to blame: the others first.
-                self._leave(row, OTHERS_FIRST)
+                self._leave(taken, OTHERS_FIRST)
             raise
         except Exception as error:
-            if row is None:
+            if taken is None:
                 raise
-            self._failed(row, error)
+            self._failed(taken, error)
         return True
 
     def next_due(self) -> float | None:
@@ -110,11 +119,14 @@ class Sender:
             waits.append(found[0])
         return min(waits, default=None)
 
-    def _take(self) -> PeriodicTask | None:
-        from djtasks.models import PeriodicTask
-
-        rows = PeriodicTask.objects.using(self._alias).raw(TAKE, self._parameters())
-        return next(iter(rows), None)
+    def _take(self) -> _Taken | None:
+        with connections[self._alias].cursor() as cursor:
+            cursor.execute(TAKE, self._parameters())
+            found = cursor.fetchone()
+            if found is None:
+                return None
+            cursor.execute(_PATIENCE)
+        return _Taken(*found)
 
     def _parameters(self) -> dict[str, Any]:
         now = time.monotonic()
@@ -124,15 +136,17 @@ class Sender:
             "changed": [left.changed_at for left in self._left.values()],
         }
 
-    def _advance(self, row: PeriodicTask) -> None:
-        now = _aware(row.now)  # type: ignore[attr-defined]
+    def _advance(self, taken: _Taken) -> None:
+        from djtasks.models import PeriodicTask
+
+        row = PeriodicTask.objects.using(self._alias).get(pk=taken.id)
+        now = _aware(taken.now)
+        due = row.next_run_at if row.planned else None
+        step = rule_of(row).step(
+            None if due is None else _aware(due), now, conf.BEAT_CRON_STARTING_DEADLINE
+        )
+        task_id = None if step.tick is None else _send(row, step.tick, self._alias)
         with connections[self._alias].cursor() as cursor:
-            cursor.execute(_PATIENCE)
-            due = row.next_run_at if row.planned else None
-            step = rule_of(row).step(
-                None if due is None else _aware(due), now, conf.BEAT_CRON_STARTING_DEADLINE
-            )
-            task_id = None if step.tick is None else _send(row, step.tick, self._alias)
             cursor.execute(
                 ADVANCE,
                 {
@@ -145,29 +159,28 @@ class Sender:
         if task_id is not None:
             logger.info("Sent %s[%s] of the schedule %s", row.task, task_id, row.name)
 
-    def _failed(self, row: PeriodicTask, error: Exception) -> None:
+    def _failed(self, taken: _Taken, error: Exception) -> None:
         """Keep a schedule that cannot be sent from being tried again and again; say it once."""
-        waited = (_aware(row.now) - _aware(row.next_run_at)).total_seconds()  # type: ignore[attr-defined, arg-type]
-        if isinstance(error, UnknownTaskError) and waited < OTHERS_FIRST:
+        if isinstance(error, UnknownTaskError) and taken.late < OTHERS_FIRST:
             # While versions change, others know it: they are sending it now.
-            self._leave(row, OTHERS_FIRST - waited)
+            self._leave(taken, OTHERS_FIRST - taken.late)
             return
-        self._leave(row, AGAIN_AFTER)
+        self._leave(taken, AGAIN_AFTER)
         text = _said(error)
         with connections[self._alias].cursor() as cursor:
-            cursor.execute(NOTE_ERROR, {"id": row.pk, "changed": row.changed_at, "error": text})
-            is_news = bool(cursor.rowcount)
-        if is_news:
+            cursor.execute(NOTE_ERROR, {"id": taken.id, "changed": taken.changed_at, "error": text})
+            news = cursor.fetchone()
+        if news is not None:
             expected = isinstance(error, (CannotSendError, ValueError))
             logger.error(
                 "The schedule %s cannot be sent: %s",
-                row.name,
+                news[0],
                 text,
                 exc_info=None if expected else error,
             )
 
-    def _leave(self, row: PeriodicTask, seconds: float) -> None:
-        self._left[row.pk] = _Left(row.changed_at, time.monotonic() + seconds)
+    def _leave(self, taken: _Taken, seconds: float) -> None:
+        self._left[taken.id] = _Left(taken.changed_at, time.monotonic() + seconds)
 
 
 def run_now(row: PeriodicTask, *, using: str | None = None) -> UUID:

@@ -95,7 +95,8 @@ class Filter:
 
     ``task`` and ``exception`` are a full name, or its last part; with ``=`` in front only the full
     name. ``schedule`` is the name of the schedule that sent it. An empty ``exception`` is none.
-    ``worker``, ``error`` and ``text`` are parts of a text, in any case. ``error`` looks at the exception's class and its message, ``text`` at the task's name.
+    ``worker``, ``error`` and ``text`` are parts of a text, in any case. ``error`` looks at the
+    exception's class and its message, ``text`` at the task's name.
     ``id`` is an id, its beginning, or the caller's own. ``since`` and ``until`` are as they were
     typed: ``90s``, ``10m``, ``24h``, ``7d`` ago, or a date or time in ISO 8601.
     """

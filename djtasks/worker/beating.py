@@ -33,6 +33,9 @@ logger = logging.getLogger("djtasks.worker")
 BEAT: Final = -1
 """The number that the beat has among the children of the forker."""
 
+GOODBYE: Final = 1.0
+"""Seconds that a thread has to end; what it is doing then is undone by the database."""
+
 RESTART_PAUSE: Final = 1.0
 """Seconds before a beat is started again that ended."""
 
@@ -89,8 +92,11 @@ class Beating:
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+
+    def join(self) -> None:
+        """Wait a little for the end of a thread; a process is ended with the forker."""
         if self._thread is not None:
-            self._thread.join(RESTART_PAUSE)
+            self._thread.join(GOODBYE)
 
 
 def _serve(stop: socket.socket, database: str) -> None:

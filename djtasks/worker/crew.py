@@ -387,6 +387,7 @@ class Crew:
     def close(self) -> None:
         """Let the children end: those that hold nothing are gone at once."""
         self.beating.close()
+        self.beating.join()
         for member in self.members.values():
             member.close()
         if self.nursery is not None:

@@ -3,3 +3,4 @@
 UPDATE djtasks_periodictask
 SET error = %(error)s
 WHERE id = %(id)s AND changed_at = %(changed)s AND error <> %(error)s
+RETURNING name

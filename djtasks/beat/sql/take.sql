@@ -1,8 +1,10 @@
 -- Take one schedule that somebody has to look at now, by the database's clock; those that another
--- one has taken are passed over, and so are those that this process was told to leave alone.
+-- one has taken are passed over, and so are those that this process leaves alone. The rest of the row
+-- is read by itself: what cannot be read is of this row then.
 -- Plan: LockRows > Index Scan using djtasks_periodictask_due, and for each row a scan of the few
 -- that are left alone.
-SELECT p.*, clock_timestamp() AS now
+SELECT p.id, p.changed_at, clock_timestamp(),
+       extract(epoch FROM clock_timestamp() - p.next_run_at)::float8
 FROM djtasks_periodictask p
 WHERE p.enabled AND p.source <> 'removed'
   AND p.next_run_at <= clock_timestamp()

@@ -23,6 +23,12 @@ BEGIN
 END
 $$;
 
+-- PostgreSQL has times that Python has not: infinity, and from the year 10000 on.
+ALTER TABLE djtasks_periodictask ADD CONSTRAINT djtasks_periodictask_times CHECK (
+    start_time >= '0001-01-01' AND start_time < '10000-01-01'
+    AND end_time >= '0001-01-01' AND end_time < '10000-01-01'
+);
+
 CREATE TRIGGER djtasks_periodic_made BEFORE INSERT ON djtasks_periodictask
     FOR EACH ROW EXECUTE FUNCTION djtasks_periodic_changed();
 
