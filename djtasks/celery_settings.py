@@ -25,10 +25,10 @@ _ADVICE: Final[dict[str, str]] = {
     "WORKER_DEDUPLICATE_SUCCESSFUL_TASKS": f"{_DROP}a finished task's message is gone with it.",
     "WORKER_SEND_TASK_EVENTS": f"{_DROP}every task is a row, seen in the admin from its call on.",
     "TASK_SEND_SENT_EVENT": f"{_DROP}every task is a row, seen in the admin from its call on.",
-    "BEAT_SCHEDULER": f"{_DROP}there is no scheduler process.",
-    "BEAT_SCHEDULE_FILENAME": f"{_DROP}there is no scheduler process.",
-    "BEAT_SYNC_EVERY": f"{_DROP}there is no scheduler process.",
-    "BEAT_MAX_LOOP_INTERVAL": f"{_DROP}there is no scheduler process.",
+    "BEAT_SCHEDULER": f"{_DROP}schedules are rows, and every worker sends what is due.",
+    "BEAT_SCHEDULE_FILENAME": f"{_DROP}schedules are rows, and every worker sends what is due.",
+    "BEAT_SYNC_EVERY": f"{_DROP}schedules are rows, and every worker sends what is due.",
+    "BEAT_MAX_LOOP_INTERVAL": f"{_DROP}schedules are rows, and every worker sends what is due.",
 }
 _JSON: Final = f"{_DROP}what is stored is always typed JSON."
 _POLLING: Final = f"{_DROP}nothing polls for the results of a chord."

@@ -116,6 +116,8 @@ SIGNALS = {
     "worker_ready": ("the worker", "in the parent, connected and about to claim"),
     "worker_shutting_down": ("None", "in the parent, told to stop"),
     "worker_shutdown": ("the worker", "in the parent, at its end"),
+    "beat_init": ("the beat", "in what sends periodic tasks, before it begins"),
+    "beat_embedded_init": ("the beat", "right after it, where that belongs to a worker"),
     "heartbeat_sent": ("None", "in the parent, after each heartbeat"),
     "setup_logging": ("None", "in a worker; a receiver replaces djtasks' logging set-up"),
     "after_setup_logger": ("None", "in a worker, after the root logger was set up"),

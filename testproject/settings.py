@@ -22,6 +22,7 @@ from pathlib import Path
 
 import environ
 
+from djtasks.schedules import crontab
 from testproject.databases import database
 from testproject.embedded import ensure_database_url
 
@@ -93,4 +94,17 @@ DEMO_DIR = Path(env.str("DEMO_DIR", default=str(BASE_DIR / ".demo")))
 MEDIA_URL = "files/"
 MEDIA_ROOT = DEMO_DIR / "cheeseshop"
 
-DJTASKS: dict[str, object] = {}
+DJTASKS: dict[str, object] = {
+    "BEAT_SCHEDULE": {
+        "Ask the dairies": {
+            "task": "testproject.cheeseshop.tasks.ask_dairies",
+            "schedule": crontab(minute=30, hour=7, day_of_week="mon-sat", timezone="Europe/London"),
+            "description": "Before the shop opens.",
+        },
+        "Look at the shelves": {
+            "task": "testproject.cheeseshop.tasks.look_at_shelves",
+            "schedule": 30,
+            "options": {"expires": 30},
+        },
+    },
+}

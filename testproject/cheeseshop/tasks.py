@@ -91,6 +91,13 @@ async def ask_dairies() -> int:
 
 
 @shared_task(queue="office")
+def look_at_shelves() -> str:
+    """Say what is sold out; done again and again, see the setting BEAT_SCHEDULE."""
+    sold_out = Cheese.objects.filter(stock=0).order_by("name").values_list("name", flat=True)
+    return f"Sold out: {', '.join(sold_out) or 'nothing'}"
+
+
+@shared_task(queue="office")
 def draw_chart(day: Day) -> str:
     """Draw what was ordered on a day."""
     return day.write("sales.svg", paperwork.chart(day))
