@@ -117,7 +117,7 @@ def test_the_overview_is_the_first_that_the_index_lists(language: str) -> None:
         (ours,) = admin.site.get_app_list(request, "djtasks")
     models = [model["object_name"] for model in ours["models"]]
     assert models[0] == "Overview"
-    assert sorted(models) == ["Overview", "Queue", "TaskRecord", "Worker"]
+    assert sorted(models) == ["Overview", "PeriodicTask", "Queue", "TaskRecord", "Worker"]
 
 
 @pytest.mark.django_db

@@ -220,7 +220,7 @@ class ScheduleForm(_ModelForm):
             try:
                 check_call(data["task"], data["args"], data["kwargs"])
                 text = dumps((data["args"], data["kwargs"]))
-                check_size(text, _("the arguments"))
+                check_size(text, "the arguments")
                 decode_call(text)
             except (CannotSendError, DecodeError, EncodeError, RecursionError, ValueError) as error:
                 self.add_error("args", str(error))

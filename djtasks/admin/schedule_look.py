@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from django.utils import formats
@@ -80,9 +81,9 @@ def upcoming_of(row: PeriodicTask) -> str | SafeString:
     return format_html("{}{}", _("If it were enabled:"), shown)
 
 
-def _in_words(moment: object) -> str:
-    date = formats.date_format(moment, "D, N j, Y")  # type: ignore[arg-type]
-    return f"{date} {moment:%H:%M:%S} {moment:%Z}"
+def _in_words(moment: datetime) -> str:
+    day, date = (formats.date_format(moment, each) for each in ("D", "SHORT_DATE_FORMAT"))
+    return f"{day} {date} {moment:%H:%M:%S} {moment.tzname()}"
 
 
 def last_run_of(

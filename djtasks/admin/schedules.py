@@ -13,13 +13,14 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_POST
 
 from djtasks.admin import query as q
 from djtasks.admin.base import BrowserAdmin
-from djtasks.admin.schedule_form import ScheduleForm, as_json
+from djtasks.admin.schedule_form import KINDS, ScheduleForm, as_json
 from djtasks.admin.schedule_look import (
     error_of,
     last_run_of,
@@ -180,13 +181,16 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
             (None, {"fields": ["name", "task", "enabled", "description"]}),
             (_("When"), {"fields": ["kind"], "classes": ["djt-kinds"]}),
             (
-                _("At an interval"),
+                capfirst(KINDS["schedule"]),
                 {"fields": [("every", "unit"), "relative"], "classes": ["djt-kind-schedule"]},
             ),
-            (_("By a crontab"), {"fields": ["cron", "zone"], "classes": ["djt-kind-crontab"]}),
-            (_("Once, at a time"), {"fields": ["moment"], "classes": ["djt-kind-clocked"]}),
             (
-                _("With the sun"),
+                capfirst(KINDS["crontab"]),
+                {"fields": ["cron", "zone"], "classes": ["djt-kind-crontab"]},
+            ),
+            (capfirst(KINDS["clocked"]), {"fields": ["moment"], "classes": ["djt-kind-clocked"]}),
+            (
+                capfirst(KINDS["solar"]),
                 {"fields": ["event", ("latitude", "longitude")], "classes": ["djt-kind-solar"]},
             ),
             (_("With"), {"fields": ["args", "kwargs"]}),
@@ -359,7 +363,7 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
             try:
                 task_id = run_now(row)
             except CannotSendError as error:
-                messages.error(request, _("%(name)s: %(error)s") % {"name": name, "error": error})
+                messages.error(request, f"{name}: {error}")
                 continue
             said = _("Ran it now, as task %s.") % task_id
             self.note(request, str(row.pk), name, said)

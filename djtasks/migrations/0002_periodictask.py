@@ -184,7 +184,7 @@ class Migration(migrations.Migration):
                         default=0,
                         editable=False,
                         help_text="How often it was sent.",
-                        verbose_name="runs",
+                        verbose_name="number of runs",
                     ),
                 ),
                 (

@@ -50,7 +50,7 @@ class Overview(models.Model):
     class Meta:
         managed = False
         base_manager_name = "objects"
-        # Translators: models are listed by name; this page is best the first of the four.
+        # Translators: models are listed by name; this page is best the first of the five.
         verbose_name = _("overview")
         verbose_name_plural = _("overview")
         default_permissions = ("view",)

@@ -112,7 +112,11 @@ class PeriodicTask(models.Model):
     last_run_at = models.DateTimeField(_("last run"), null=True, blank=True, editable=False)
     last_task_id = models.UUIDField(_("last task"), null=True, blank=True, editable=False)
     total_run_count = models.BigIntegerField(
-        _("runs"), default=0, db_default=0, editable=False, help_text=_("How often it was sent.")
+        _("number of runs"),
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("How often it was sent."),
     )
     error = models.TextField(
         _("error"),
