@@ -123,18 +123,25 @@ rules = st.builds(
 )  # fmt: skip
 
 
-@given(rules, st.lists(st.floats(0.01, 40), min_size=1, max_size=60))
+looks = st.lists(st.tuples(st.floats(0.01, 40), st.booleans()), min_size=1, max_size=60)
+"""When somebody looks, in hours after the look before, and whether they live to commit."""
+
+
+@given(rules, looks)
 def test_over_two_weeks_no_tick_is_missed_and_none_is_sent_twice(
-    rule: Rule, pauses: list[float]
+    rule: Rule, looks: list[tuple[float, bool]]
 ) -> None:
-    """Beats look when they look: killed and paused ones leave gaps of minutes or of days."""
+    """Beats look when they look: killed and paused ones leave gaps of minutes or of days, and what
+    one of them decided that was killed before its commit has not happened."""
     now, planned, due = NOON, False, None
     runs: list[tuple[datetime, datetime]] = []
-    for pause in [*pauses, 24 * 14]:
+    for pause, survives in [*looks, (24 * 14, True)]:
         now += timedelta(hours=pause)
         if planned and (due is None or due > now):
             continue
         step = rule.step(due if planned else None, now)
+        if not survives:
+            continue
         planned, due = True, step.next
         assert due is None or due > now
         if step.tick is not None:

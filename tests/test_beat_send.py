@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from django.test import override_settings
 
 from djtasks import Task, app, shared_task, signals
 from djtasks.beat.entries import entry_of
+from djtasks.beat.loop import Beat
 from djtasks.beat.problems import CannotSendError
 from djtasks.beat.send import Sender, run_now
 from djtasks.codec.types import TAG
@@ -470,3 +472,23 @@ def test_a_row_whose_results_expired_keeps_its_count() -> None:
     run_tasks()
     TaskResult.objects.all().delete()
     assert PeriodicTask.objects.get().total_run_count == 1
+
+
+def test_a_beat_tells_that_it_begins_and_ends_when_it_is_to_stop() -> None:
+    heard = []
+
+    def hear(sender: Any, signal: signals.TaskSignal, **kwargs: Any) -> None:
+        heard.append((signal.name, sender))
+
+    for signal in (signals.beat_init, signals.beat_embedded_init):
+        signal.connect(hear)
+    ours, theirs = socket.socketpair()
+    ours.close()
+    try:
+        with theirs:
+            beat = Beat("other", theirs)
+            beat.run(embedded=True)
+    finally:
+        for signal in (signals.beat_init, signals.beat_embedded_init):
+            signal.disconnect(hear)
+    assert heard == [("beat_init", beat), ("beat_embedded_init", beat)]

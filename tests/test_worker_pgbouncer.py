@@ -17,7 +17,8 @@ import pytest
 from django.db import connections
 
 from djtasks import enqueue_many
-from djtasks.models import Worker
+from djtasks.models import PeriodicTask, TaskResult, Worker
+from djtasks.schedules import schedule
 from tests.testapp import tasks
 from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
 
@@ -141,3 +142,13 @@ def test_it_survives_a_restart_of_the_pooler(bouncer: Bouncer, journal: Journal)
         assert tasks.add.delay(1, 2).get(PATIENCE) == 3
         wait_drained()
     assert journal.tally() == {"held": 1}
+
+
+def test_schedules_are_sent_and_changes_are_seen_without_notifications(bouncer: Bouncer) -> None:
+    with WorkerProcess(url=bouncer.url):
+        row = PeriodicTask.objects.create(
+            name="hourly", task=tasks.add.name, args=[1, 2], schedule=schedule(3600).to_json()
+        )
+        eventually(lambda: PeriodicTask.objects.get().planned, "the plan")
+        PeriodicTask.objects.filter(pk=row.pk).update(schedule=schedule(0.5).to_json())
+        eventually(lambda: TaskResult.objects.count() >= 2, "two runs")

@@ -131,6 +131,8 @@ def test_make_the_pictures(chromium: Browser, environment: dict[str, str], admin
             shoot(page, "task")
             page.goto(f"{admin}djtasks/taskrecord/{step}/change/")
             shoot(page, "workflow")
+            page.goto(f"{admin}djtasks/periodictask/")
+            shoot(page, "schedules")
             page.goto(f"{admin}djtasks/queue/")
             shoot(page, "queues")
         context.close()
