@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -72,7 +73,7 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
     change_form_template = "admin/djtasks/schedule.html"
     actions = ("run_selected", "enable_selected", "disable_selected")
     list_display = (
-        *("shown_name", "shown_task", "words", "next_run", "last_run", "total_run_count"),
+        *("shown_name", "shown_task", "words", "next_run", "last_run", "runs"),
         *("enabled", "source"),
     )
     list_filter = ("enabled", "source", Standing, "task")
@@ -254,6 +255,11 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
     def last_time(self, row: PeriodicTask) -> str | SafeString:
         """The same without links."""
         return last_run_of(row)
+
+    @admin.display(description=pgettext_lazy("schedules", "Runs"), ordering="total_run_count")
+    def runs(self, row: PeriodicTask) -> str:
+        """How often it was sent."""
+        return number_format(row.total_run_count, force_grouping=True)
 
     @admin.display(description=gettext_lazy("Next runs"))
     def upcoming(self, row: PeriodicTask) -> str | SafeString:

@@ -44,6 +44,9 @@ DUE_HEADER: Final = "periodic_due_at"
 AGAIN_AFTER: Final = 60.0
 """Seconds after which a schedule that could not be sent is tried again by the same process."""
 
+AFTER_REFUSAL: Final = 1.0
+"""Seconds for which others come first where the database refused, or was lost, over one."""
+
 OTHERS_FIRST: Final = 10.0
 """Seconds for which a task that is unknown here is left to processes that know it."""
 
@@ -96,16 +99,19 @@ class Sender:
                 taken = self._take()
                 if taken is None:
                     return False
-                self._advance(taken)
+                told = self._advance(taken)
         except (InterfaceError, OperationalError):
             if taken is not None:
                 # Perhaps it is to blame: the others first.
-                self._leave(taken, OTHERS_FIRST)
+                self._leave(taken, AFTER_REFUSAL)
             raise
         except Exception as error:
             if taken is None:
                 raise
             self._failed(taken, error)
+        else:
+            if told is not None:
+                logger.info("Sent %s[%s] of the schedule %s", *told)
         return True
 
     def next_due(self) -> float | None:
@@ -136,7 +142,8 @@ class Sender:
             "changed": [left.changed_at for left in self._left.values()],
         }
 
-    def _advance(self, taken: _Taken) -> None:
+    def _advance(self, taken: _Taken) -> tuple[str, UUID, str] | None:
+        """Send it if its tick has come, and plan the next; what was sent as which task."""
         from djtasks.models import PeriodicTask
 
         row = PeriodicTask.objects.using(self._alias).get(pk=taken.id)
@@ -156,8 +163,7 @@ class Sender:
                     "task_id": task_id,
                 },
             )
-        if task_id is not None:
-            logger.info("Sent %s[%s] of the schedule %s", row.task, task_id, row.name)
+        return None if task_id is None else (row.task, task_id, row.name)
 
     def _failed(self, taken: _Taken, error: Exception) -> None:
         """Keep a schedule that cannot be sent from being tried again and again; say it once."""

@@ -76,6 +76,11 @@ class Beating:
             theirs.close()
         self._sock = ours
 
+    def hear(self, index: int, what: str) -> None:
+        """Take what the forker tells of a process, which may be ours."""
+        if index == BEAT and what == "exited":
+            self.ended()
+
     def ended(self) -> None:
         """The process is gone: start another after a pause."""
         if self._sock is None:
@@ -93,8 +98,9 @@ class Beating:
             self._sock.close()
             self._sock = None
 
-    def join(self) -> None:
-        """Wait a little for the end of a thread; a process is ended with the forker."""
+    def end(self) -> None:
+        """Close it, and wait a little for a thread; a process is ended with the forker."""
+        self.close()
         if self._thread is not None:
             self._thread.join(GOODBYE)
 

@@ -16,7 +16,7 @@ from djtasks.execution.request import uuid_text
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
 from djtasks.states import FAILURE
-from djtasks.worker.beating import BEAT, Beating
+from djtasks.worker.beating import Beating
 from djtasks.worker.board import Board
 from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
@@ -104,8 +104,7 @@ class Crew:
         if self.nursery is None:
             return
         for what, index, pid, *rest in self.nursery.news():
-            if index == BEAT and what == "exited":
-                self.beating.ended()
+            self.beating.hear(index, what)
             member = self.members.get(index)
             if member is None:
                 continue
@@ -386,8 +385,7 @@ class Crew:
 
     def close(self) -> None:
         """Let the children end: those that hold nothing are gone at once."""
-        self.beating.close()
-        self.beating.join()
+        self.beating.end()
         for member in self.members.values():
             member.close()
         if self.nursery is not None:
