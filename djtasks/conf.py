@@ -16,7 +16,7 @@ it at start. ``SETTINGS`` holds the declarations, for the checks and the documen
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 from djtasks import setting_kinds as kinds

@@ -8,7 +8,7 @@ from djtasks.migrations._postgres import RunPostgres, statements
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("djtasks", "0001_initial"),
+        ("djtasks", "0002_textual_runtimes"),
     ]
 
     operations = [
@@ -218,7 +218,7 @@ class Migration(migrations.Migration):
             },
         ),
         RunPostgres(
-            statements("0002_periodic"),
+            statements("0003_periodic"),
             "DROP TRIGGER IF EXISTS djtasks_periodic_made ON djtasks_periodictask;"
             "DROP TRIGGER IF EXISTS djtasks_periodic_changed ON djtasks_periodictask;"
             "DROP FUNCTION IF EXISTS djtasks_periodic_changed",
