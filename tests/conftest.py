@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 from django.db import connection, connections
@@ -35,6 +36,9 @@ def pytest_configure() -> None:
 
     The processes that tests start inherit what is ignored, and some are to be interrupted.
     """
+    # How long an example takes says how busy the machine is.
+    hypothesis.settings.register_profile("unhurried", deadline=None)
+    hypothesis.settings.load_profile("unhurried")
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -117,7 +117,6 @@ def test_the_list_is_filtered_and_searched() -> None:
         ({"next_run_at": None}, "never again"),
         ({"source": "removed"}, "no longer in the settings"),
         ({"next_run_at": datetime(2020, 1, 1, tzinfo=UTC)}, "late"),
-        ({"planned": False, "since": timezone.now()}, "in 59 min"),
         ({"schedule": {"type": "?"}}, "unreadable"),
         ({"error": "no such task"}, "Cannot be sent"),
         ({"one_off": True}, "every hour, only once"),
@@ -126,6 +125,11 @@ def test_the_list_is_filtered_and_searched() -> None:
 def test_the_list_says_how_a_schedule_stands(values: dict[str, Any], said: str) -> None:
     row(**values)
     assert said in read(ruler().get(url(LIST))).text
+
+
+def test_the_list_says_when_a_schedule_that_is_not_planned_yet_runs() -> None:
+    row(planned=False, since=timezone.now() - timedelta(minutes=1))
+    assert re.search(r"in 5[89] min", read(ruler().get(url(LIST))).text)
 
 
 def test_names_that_look_like_markup_are_text() -> None:

@@ -268,7 +268,8 @@ def test_a_row_that_python_cannot_even_read_stops_no_other() -> None:
     assert send_all() == 2
     assert "good" in (sent().options or "")
     (error,) = PeriodicTask.objects.filter(pk=broken.pk).values_list("error", flat=True)
-    assert "RecursionError" in error
+    # From Python 3.13 on it can be read, and is no mapping.
+    assert "RecursionError" in error or "kwargs must be a JSON object" in error
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "20000-01-01"])

@@ -50,7 +50,7 @@ def test_checks_are_registered_and_pass_here() -> None:
     registered = django_checks.registry.registry.registered_checks
     ours = [check for check in registered if check.__module__ == "djtasks.checks"]
     assert len(ours) == 4
-    assert django_checks.run_checks(tags=[checks.TAG]) == []
+    assert django_checks.run_checks(tags=[checks.TAG], databases=[]) == []
 
 
 @override_settings(DJTASKS={"TASK_ACK_LATE": True})
