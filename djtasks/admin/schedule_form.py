@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import available_timezones
 
@@ -46,6 +44,14 @@ KINDS: Final = {
     "clocked": gettext_lazy("once, at a time"),
     "solar": gettext_lazy("with the sun"),
 }
+
+NEEDED: Final = {
+    "schedule": ("every",),
+    "crontab": ("cron",),
+    "clocked": ("moment",),
+    "solar": ("latitude", "longitude"),
+}
+"""The fields that a kind cannot do without; the first is told what is wrong with the rule."""
 
 
 class TaskField(forms.ChoiceField):
@@ -228,9 +234,8 @@ class ScheduleForm(_ModelForm):
 
     def _clean_schedule(self, data: dict[str, Any]) -> None:
         kind = data.get("kind")
-        field = {"schedule": "every", "crontab": "cron", "clocked": "moment", "solar": "latitude"}
-        names = {"solar": ("latitude", "longitude")}.get(str(kind), (field.get(str(kind), ""),))
-        missing = [name for name in names if name and data.get(name) in (None, "")]
+        names = NEEDED.get(str(kind), ())
+        missing = [name for name in names if data.get(name) in (None, "")]
         for name in missing:
             if name not in self.errors:
                 self.add_error(name, _("This is needed here."))
@@ -239,11 +244,12 @@ class ScheduleForm(_ModelForm):
         try:
             rule = self._rule(kind, data)
             stored = rule.to_json()
-            if stored != self.instance.schedule:
-                self._refuse_what_never_comes(rule, data)
+            is_new = stored != self.instance.schedule
+            if is_new and isinstance(rule, clocked) and rule.moment <= timezone.now():
+                raise ScheduleError(_("This time has passed."))
             self.instance.schedule = stored
         except ScheduleError as error:
-            self.add_error(field[kind], str(error))
+            self.add_error(names[0], str(error))
 
     @staticmethod
     def _rule(kind: str, data: dict[str, Any]) -> Schedule:
@@ -256,11 +262,6 @@ class ScheduleForm(_ModelForm):
             return clocked(data["moment"])
         event = data.get("event") or "sunrise"
         return solar(event, data["latitude"], data["longitude"])
-
-    @staticmethod
-    def _refuse_what_never_comes(rule: Schedule, data: dict[str, Any]) -> None:
-        if isinstance(rule, clocked) and rule.moment <= timezone.now():
-            raise ScheduleError(_("This time has passed."))
 
 
 def _initial(rule: Schedule) -> dict[str, Any]:
@@ -278,14 +279,10 @@ def _initial(rule: Schedule) -> dict[str, Any]:
         case crontab():
             given |= {"cron": rule.fields, "zone": rule.timezone or ""}
         case clocked():
-            given |= {"moment": _wall(rule.moment)}
+            given |= {"moment": timezone.localtime(rule.moment)}
         case solar():
             given |= {"event": rule.event, "latitude": rule.lat, "longitude": rule.lon}
     return given
-
-
-def _wall(moment: datetime) -> datetime:
-    return timezone.localtime(moment)
 
 
 def _zones() -> Iterator[tuple[str, str]]:
@@ -293,8 +290,3 @@ def _zones() -> Iterator[tuple[str, str]]:
     for name in sorted(available_timezones()):
         if "/" in name or name == "UTC":
             yield name, name
-
-
-def as_json(value: Any) -> str:
-    """A value for a page, on lines."""
-    return json.dumps(value, ensure_ascii=False, indent=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,7 @@ from django.views.decorators.http import require_POST
 
 from djtasks.admin import query as q
 from djtasks.admin.base import BrowserAdmin
-from djtasks.admin.schedule_form import KINDS, ScheduleForm, as_json
+from djtasks.admin.schedule_form import KINDS, ScheduleForm
 from djtasks.admin.schedule_look import (
     error_of,
     last_run_of,
@@ -274,20 +275,18 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
     @admin.display(description=gettext_lazy("Positional arguments"))
     def shown_args(self, row: PeriodicTask) -> SafeString:
         """As JSON."""
-        return format_html('<pre class="djt-pre">{}</pre>', one_line(as_json(row.args), 2_000))
+        return _json(row.args)
 
     @admin.display(description=gettext_lazy("Keyword arguments"))
     def shown_kwargs(self, row: PeriodicTask) -> SafeString:
         """As JSON."""
-        return format_html('<pre class="djt-pre">{}</pre>', one_line(as_json(row.kwargs), 2_000))
+        return _json(row.kwargs)
 
     @admin.display(description=gettext_lazy("Other options"))
     def shown_others(self, row: PeriodicTask) -> SafeString | str:
         """Headers, and options of the call that have no field."""
         others = {**({"headers": row.headers} if row.headers else {}), **(row.options or {})}
-        if not others:
-            return "-"
-        return format_html('<pre class="djt-pre">{}</pre>', one_line(as_json(others), 2_000))
+        return _json(others) if others else "-"
 
     def _task_url(self, row: PeriodicTask) -> str:
         return self.url("taskrecord_change", row.last_task_id)
@@ -397,3 +396,9 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
         messages.add_message(
             request, messages.SUCCESS if rows else messages.WARNING, told % len(rows)
         )
+
+
+def _json(value: Any) -> SafeString:
+    """A value for a page, on lines."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    return format_html('<pre class="djt-pre">{}</pre>', one_line(text, 2_000))
