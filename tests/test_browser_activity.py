@@ -148,6 +148,14 @@ def test_how_long_queues_were_is_the_sum_and_the_longest_wait() -> None:
     assert activity(now=NOW, task="a").points[-3].ready is None
 
 
+def test_rows_of_another_hand_count_in_the_minute_that_they_are_in() -> None:
+    late = minute(0) + timedelta(seconds=59.9)
+    ran(late, succeeded=1, seconds=[1.0])
+    Depth.objects.create(span=60, at=late, queue="mail", ready=3, latency=1.5)
+    last = activity(now=NOW).points[-1]
+    assert (last.succeeded, last.p50, last.ready) == (1, about(1.0), 3)
+
+
 def test_a_task_is_searched_for_by_its_full_name() -> None:
     ran(minute(1), "my tasks.add", succeeded=1)
     (task,) = activity(now=NOW).tasks

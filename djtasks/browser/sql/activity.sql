@@ -1,7 +1,7 @@
 -- What ended in a range: in each span by queue, and in all spans together by task.
 -- The times of rows are grouped by as they are, and made numbers once a group, not once a row.
 -- Plan: HashAggregate over a scan of djtasks_activity by djtasks_activity_pkey (span and time).
-SELECT date_part('epoch', a.at)::bigint, a.queue, a.task, sum(a.succeeded)::bigint,
+SELECT floor(date_part('epoch', a.at))::bigint, a.queue, a.task, sum(a.succeeded)::bigint,
        sum(a.failed)::bigint, sum(a.retried)::bigint
 FROM djtasks_activity a
 WHERE a.span = %(span)s
