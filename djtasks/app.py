@@ -24,6 +24,7 @@ from djtasks.result import AsyncResult as Result
 from djtasks.result_set import GroupResult, ResultSet
 from djtasks.task import CoroutineTask
 from djtasks.task import Task as BaseTask
+from djtasks.unique_keys import check_declared
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -104,6 +105,7 @@ class App:
             instance.name = gen_task_name(cls.__name__, cls.__module__)
         for name, value in checked_options(instance.name, options).items():
             setattr(instance, name, value)
+        check_declared(instance.name, instance)
         existing = registry.get(instance.name)
         if existing is not None and existing is not instance:
             registry.note_duplicate(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from djtasks.conf import conf
 from djtasks.handlers import Handlers
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from djtasks.options import EnqueueMode
+    from djtasks.queue.uniqueness import OnConflict
 
 
 class _Live:
@@ -92,6 +93,10 @@ class Options(Handlers):
     atomic: bool = False
     enqueue: EnqueueMode = _live("enqueue")
     max_deliveries: int = _live("max_deliveries")
+    unique: bool | Literal["queued", "done"] | None = None
+    unique_key: str | Callable[..., str] | None = None
+    unique_for: float | timedelta | None = None
+    unique_on_conflict: OnConflict = "existing"
 
     def option(self, name: str) -> Any:
         """The value of an option by its name, as the task or else the settings have it."""

@@ -44,6 +44,9 @@ def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
     whole (its results are, at some 150 bytes each). Calls with ``enqueue="on_commit"`` are written
     after the others of their thousand, when the transaction commits.
 
+    A unique call whose key another has, an earlier one of these too, has the handle of that one in
+    its place.
+
     Everything that is checked for a single call is checked here, and raises the same. What was
     written before an error stays, unless the caller's transaction is rolled back: put the call
     into ``transaction.atomic()`` for all or nothing. In a task, these calls are no ``children``.
@@ -53,6 +56,7 @@ def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
     results: list[AsyncResult[Any]] = []
     batches: dict[EnqueueMode, list[NewMessage]] = {"transaction": [], "on_commit": []}
     known: dict[str, Defaults] = {}
+    keyed: list[tuple[int, NewMessage]] = []
     gathered = 0
     for call in calls:
         if _is_workflow(call):
@@ -76,6 +80,8 @@ def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
         args, kwargs = _checked(defaults, args, kwargs)
         message = calling.build(defaults, args, kwargs, options)
         result = calling.handle_of(message, defaults, options)
+        if message.unique is not None:
+            keyed.append((len(results), message))
         results.append(result)
         if calling.goes_to_queue(name, args, kwargs, options, result):
             batches[calling.mode_of(defaults, options)].append(message)
@@ -85,6 +91,8 @@ def enqueue_many(calls: Iterable[Call]) -> list[AsyncResult[Any]]:
                 known.clear()
                 gathered = 0
     _write(batches)
+    for place, message in keyed:
+        results[place] = calling.handle_of_holder(message, results[place])
     return results
 
 

@@ -16,12 +16,14 @@ from djtasks.codec import encode_call, storable
 from djtasks.conf import conf
 from djtasks.execution.request import current_frame
 from djtasks.ids import new_id, to_uuid
-from djtasks.options import is_priority
+from djtasks.options import UNIQUE_OPTIONS, is_priority
 from djtasks.queue.enqueue import enqueue
 from djtasks.queue.message import NewMessage
+from djtasks.queue.uniqueness import OPTION as UNIQUE
 from djtasks.result import AsyncResult
 from djtasks.routing import queue_name, route
 from djtasks.signals import after_task_publish, before_task_publish
+from djtasks.unique_keys import is_unique, unique_of
 from djtasks.when import eta_of, expiry_of, now
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Defaults:
         "queue",
         "root_id",
         "task",
+        "unique",
     )
 
     def __init__(
@@ -94,12 +97,14 @@ class Defaults:
             self.ignored = False
             self.mode = cast("EnqueueMode", conf.ENQUEUE)
             self.check: Callable[..., None] | None = None
+            self.unique = False
         else:
             queue, priority = task.queue, task.priority
             self.expires = task.expires
             self.ignored = task.ignore_result
             self.mode = task.enqueue
             self.check = task._header if task.typing else None
+            self.unique = is_unique(task)
         if conf.TASK_ROUTES:
             answer = route(name, args, kwargs, options, task)
             queue = queue or answer.get("queue")
@@ -130,8 +135,9 @@ def send(
     """Enqueue one call. ``options`` has known names only, ``task_id`` and links among them.
 
     Raises :class:`EncodeError` for arguments that JSON cannot carry, :class:`QueueNotFound`,
-    :class:`DuplicateTaskId`, :class:`TypeError` and :class:`ValueError` for options of another
-    type or out of range, and what the database raises.
+    :class:`DuplicateTaskId`, :class:`NotUnique`, :class:`TypeError` and :class:`ValueError` for
+    options of another type or out of range, and what the database raises. Returns the handle of
+    the task that has the call's key, if it is not enqueued for that.
     """
     defaults = Defaults(name, task, args, kwargs, options)
     message = build(defaults, args, kwargs, options)
@@ -140,6 +146,8 @@ def send(
     result = handle_of(message, defaults, options)
     if goes_to_queue(name, args, kwargs, options, result):
         enqueue((message,), mode=mode_of(defaults, options))
+        if message.unique is not None and message.unique.holder is not None:
+            return handle_of_holder(message, result)
     add_to_trail(result, options)
     if after_task_publish.receivers:
         after_task_publish.emit(name, **envelope(message, args, kwargs, options))
@@ -169,6 +177,11 @@ def build(
     expires = options.get("expires", defaults.expires)
     if expires is not None:
         message.expires = _expiry(message, name, expires)
+    if defaults.unique or (options and not UNIQUE_OPTIONS.isdisjoint(options)):
+        unique = unique_of(name, defaults.task, args, kwargs, options)
+        if unique is not None:
+            message.unique = unique
+            message.options = {**(message.options or {}), UNIQUE: unique.as_option()}
     task = defaults.task
     if task is not None and "shadow_name" in task.overrides and not options.get("shadow"):
         shadow = task.shadow_name(tuple(args), dict(kwargs), dict(options))
@@ -188,6 +201,14 @@ def handle_of(
         message.task,
         defaults.ignored if ignored is None else bool(ignored),
     )
+
+
+def handle_of_holder(message: NewMessage, own: AsyncResult[Any]) -> AsyncResult[Any]:
+    """What a call gets in place of its own handle: that of the task that has its key, if any."""
+    if message.unique is None or message.unique.holder is None:
+        return own
+    id, custom_id = message.unique.holder
+    return AsyncResult.of(id, custom_id, message.task, own.ignored)
 
 
 def mode_of(defaults: Defaults, options: Mapping[str, Any]) -> EnqueueMode:

@@ -18,6 +18,7 @@ with another import. Two names are Django's own classes, for convenience:
     │   ├── QueueNotFound       (also a KeyError)
     │   ├── InvalidTaskError
     │   ├── DuplicateTaskId
+    │   ├── NotUnique
     │   ├── EncodeError         (also a TypeError)
     │   │   └── PayloadTooLarge
     │   ├── DecodeError         (also a ValueError)
@@ -40,10 +41,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.utils import OperationalError
+
+if TYPE_CHECKING:
+    from djtasks.result import AsyncResult
 
 __all__ = [
     "AlreadyRegistered",
@@ -65,6 +69,7 @@ __all__ = [
     "InvalidTaskError",
     "MaxRetriesExceededError",
     "NotRegistered",
+    "NotUnique",
     "OperationalError",
     "PayloadTooLarge",
     "QueueNotFound",
@@ -204,6 +209,36 @@ class InvalidTaskError(TaskError):
 
 class DuplicateTaskId(TaskError):
     """A message with the caller's ``task_id`` is queued or running."""
+
+
+class NotUnique(TaskError):
+    """A unique task was not enqueued, for another has its key (``unique_on_conflict="raise"``).
+
+    Args:
+        message: what is said of it.
+        key: the key, as it is stored.
+        task_id: the id of the task that has it.
+    """
+
+    def __init__(self, message: str = "", key: str = "", task_id: str = "") -> None:
+        self.key = key
+        self.task_id = task_id
+        super().__init__(message, key, task_id)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @classmethod
+    def of(cls, task: str, key: str, task_id: str) -> Self:
+        """The error for a call of a task whose key is another's."""
+        return cls(f"Task {task} is not unique: {task_id} has the key {key}.", key, task_id)
+
+    @property
+    def result(self) -> AsyncResult[Any]:
+        """The handle of the task that has the key."""
+        from djtasks.result import AsyncResult
+
+        return AsyncResult(self.task_id)
 
 
 class EncodeError(TaskError, TypeError):

@@ -1,10 +1,12 @@
 """The options of a task declaration and of a call: one table each, and how a typo is found.
 
-Names, meanings and defaults are Celery's; `atomic`, `enqueue` and `max_deliveries` are ours.
+Names, meanings and defaults are Celery's; `atomic`, `enqueue`, `max_deliveries` and those about
+unique tasks are ours.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +16,9 @@ from typing import Any, Literal, TypedDict
 EnqueueMode = Literal["transaction", "on_commit"]
 
 _ENQUEUE_MODES = ("transaction", "on_commit")
+
+UNIQUE_OPTIONS = frozenset({"unique", "unique_key", "unique_for", "unique_on_conflict"})
+"""Options of a task, and of a call, that say what makes a call unique."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -35,6 +40,10 @@ class CallOptions(TypedDict, total=False):
     argsrepr: str | None
     kwargsrepr: str | None
     enqueue: EnqueueMode | None
+    unique: bool | Literal["queued", "done"] | None
+    unique_key: str | None
+    unique_for: float | timedelta | None
+    unique_on_conflict: Literal["existing", "raise", "replace"] | None
     add_to_parent: bool
     retries: int
     root_id: str | None
@@ -142,6 +151,8 @@ class TaskOption:
     accepts: Callable[[Any], bool]
     setting: str | None = None
     """The setting that holds while neither the task nor its base class says anything."""
+    words: tuple[str, ...] = ()
+    """Texts that it may be, for a hint to the one that was meant."""
 
 
 def _is_bool(value: object) -> bool:
@@ -171,6 +182,10 @@ def _is_expiry(value: object) -> bool:
 def is_priority(value: object) -> bool:
     """Whether a value can be a message's priority: a whole number that fits into an integer."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**31
+
+
+def _is_period(value: object) -> bool:
+    return value > timedelta() if isinstance(value, timedelta) else _is_seconds(value)
 
 
 def _are_exceptions(value: object) -> bool:
@@ -250,6 +265,29 @@ TASK_OPTIONS: Mapping[str, TaskOption] = {
             lambda v: _is_count(v) and v > 0,
             "MAX_DELIVERIES",
         ),
+        TaskOption(
+            "unique",
+            None,
+            'True, False, "queued" or "done"',
+            lambda v: _is_bool(v) or v in ("queued", "done"),
+            words=("queued", "done"),
+        ),
+        TaskOption(
+            "unique_key",
+            None,
+            "a text with names of arguments in braces, or a function that returns a text",
+            lambda v: isinstance(v, (str, staticmethod)) or callable(v),
+        ),
+        TaskOption(
+            "unique_for", None, "a number of seconds above 0, or such a timedelta", _is_period
+        ),
+        TaskOption(
+            "unique_on_conflict",
+            "existing",
+            '"existing", "raise" or "replace"',
+            lambda v: v in ("existing", "raise", "replace"),
+            words=("existing", "raise", "replace"),
+        ),
     )
 }
 
@@ -285,9 +323,16 @@ def checked_task_option(task: str, name: str, value: Any) -> Any:
         # None is "not set", as in Celery; for max_retries it means no limit.
         return None if name == "max_retries" else option.default
     if not option.accepts(value):
-        raise TypeError(f"Task {task}: the option {name} must be {option.expected}, not {value!r}.")
+        close = get_close_matches(str(value), option.words, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise TypeError(
+            f"Task {task}: the option {name} must be {option.expected}, not {value!r}.{hint}"
+        )
     if name in _TUPLES:
         return (value,) if isinstance(value, type) else tuple(value)
+    if name == "unique_key" and inspect.isfunction(value):
+        # As an attribute of a class it would be a method, and take the task first.
+        return staticmethod(value)
     return value
 
 

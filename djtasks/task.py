@@ -29,6 +29,7 @@ from djtasks.options import CallOptions, unknown_call_option, unknown_name
 from djtasks.registry import registry
 from djtasks.result import AsyncResult
 from djtasks.running import Running
+from djtasks.unique_keys import check_declared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -72,6 +73,8 @@ class Task(Running, Generic[P, R]):
     def _refresh(cls) -> None:
         """Find out again what is known of the class, after its attributes were changed."""
         cls._check_options()
+        if cls.unique_key is not None:
+            check_declared(cls.name or cls.__qualname__, cls)
         cls.is_async = inspect.iscoroutinefunction(cls.run)
         cls.overrides = frozenset(
             name for name in OVERRIDABLE if getattr(cls, name) is not getattr(Task, name)
@@ -158,6 +161,7 @@ class Task(Running, Generic[P, R]):
         Raises :class:`TypeError` for arguments that the task does not take (unless
         ``typing=False``) and for an unknown option, :class:`EncodeError` for arguments that
         JSON cannot carry, :class:`DuplicateTaskId` for a ``task_id`` that is queued or running,
+        :class:`NotUnique` for a unique task that is to raise where another has its key,
         and :class:`ValueError` if the task's soft time limit is longer than its hard one. With
         ``TASK_ALWAYS_EAGER`` the task runs at once and the result is an :class:`EagerResult`.
         """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from djtasks import models
 from djtasks.admin import query as q
 from djtasks.admin.actions import ACTIONS, Action
 from djtasks.admin.graph import workflow
@@ -16,6 +17,7 @@ from djtasks.admin.tasklist import arguments, attempt, waited
 from djtasks.browser.filter import findable
 from djtasks.look import charts, json_text, states, times, tracebacks
 from djtasks.look.text import NAME, one_line, short_name
+from djtasks.queue.uniqueness import UniqueMode
 from djtasks.routing import LONGEST_QUEUE_NAME
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from djtasks.browser.record import Record
     from djtasks.browser.task import Event, TaskView
     from djtasks.models import TaskRecord
+    from djtasks.queue.uniqueness import Unique
 
     Page = BrowserAdmin[TaskRecord]
 
@@ -38,6 +41,9 @@ SHOWN: Final = 10_000
 """Characters of arguments as their caller wants them shown."""
 
 RELATIVES: Final = 10
+
+UNIQUE_KEY: Final = 300
+"""Characters of a unique key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +188,10 @@ def _facts(page: Page, view: TaskView) -> Iterator[Fact]:
     yield Fact(_("Queue"), one_line(record.queue, NAME), _search(page, "queue", record.queue))
     yield Fact(_("Priority"), record.priority)
     yield Fact(_("Attempt"), attempt(record))
+    if view.unique is not None:
+        key = "(…)" if record.is_hidden else one_line(view.unique.key, UNIQUE_KEY)
+        yield Fact(_("Unique key"), key)
+        yield Fact(_("Unique"), _how_unique(view.unique))
     if record.deliveries:
         yield Fact(_("Lost with a worker"), record.deliveries)
     if record.worker:
@@ -205,6 +215,16 @@ def _facts(page: Page, view: TaskView) -> Iterator[Fact]:
         yield Fact(_("Root"), record.root_id, page.url("taskrecord_change", record.root_id))
     if record.parent_id is not None:
         yield Fact(_("Parent"), record.parent_id, page.url("taskrecord_change", record.parent_id))
+
+
+def _how_unique(unique: Unique) -> str:
+    """How long a task has its key, in words."""
+    words = []
+    if unique.mode is not UniqueMode.NONE:
+        words.append(str(models.UniqueMode(unique.mode).label))
+    if unique.seconds is not None:
+        words.append(_("for %(time)s from the call") % {"time": times.duration(unique.seconds)})
+    return ", ".join(words)
 
 
 def _search(page: Page, name: str, value: str) -> str:

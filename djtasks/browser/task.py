@@ -14,6 +14,7 @@ from djtasks.browser.reading import fetch, reading
 from djtasks.browser.record import Record, loaded, records, said
 from djtasks.browser.sql import load
 from djtasks.models.message import FIRST_FOREIGN_ID
+from djtasks.queue.uniqueness import OPTION, Unique
 
 __all__ = ["TEXT", "Event", "TaskView", "task"]
 
@@ -91,6 +92,8 @@ class TaskView:
     more_children: bool
     more_siblings: bool
     is_in_workflow: bool
+    unique: Unique | None = None
+    """Its unique key, if it is a unique task."""
 
 
 def task(id: UUID, *, using: str | None = None) -> TaskView | None:
@@ -115,6 +118,7 @@ def task(id: UUID, *, using: str | None = None) -> TaskView | None:
         exception=record.exception,
         error=said(result) if failed and result is not None else None,
         traceback=traceback,
+        unique=Unique.of_option(options.get(OPTION)) if isinstance(options, dict) else None,
         **family,
     )
 
@@ -134,10 +138,14 @@ def _whole(record: Record, payload: str | None, options: Any) -> Record:
 
 
 def _without_headers(options: Any) -> Any:
-    """The options that are no headers; None if there are no others."""
+    """The options that are no headers and no unique key; None if there are no others."""
     if not isinstance(options, dict):
         return options
-    return {name: value for name, value in options.items() if name != "headers"} or None
+    left = {name: value for name, value in options.items() if name != "headers"}
+    if Unique.of_option(left.get(OPTION)) is not None:
+        # It has a place of its own, where it is not shown if the arguments are not.
+        del left[OPTION]
+    return left or None
 
 
 # What happened

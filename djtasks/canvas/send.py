@@ -14,12 +14,13 @@ from djtasks.canvas.plan import OF_THE_WHOLE, Step, plan
 from djtasks.conf import conf
 from djtasks.execution.request import current_frame
 from djtasks.ids import new_id, to_uuid
-from djtasks.options import CALL_OPTIONS, unknown_call_option
+from djtasks.options import CALL_OPTIONS, UNIQUE_OPTIONS, unknown_call_option
 from djtasks.queue.enqueue import enqueue
 from djtasks.queue.message import NewJoin, NewMessage
 from djtasks.registry import registry
 from djtasks.result import AsyncResult
 from djtasks.signals import after_task_publish, before_task_publish
+from djtasks.unique_keys import refuse_unique
 from djtasks.when import seconds_of
 
 if TYPE_CHECKING:
@@ -199,6 +200,8 @@ class Planned:
         later: dict[str, float] = {}
         if step.after is not None:
             options, later = _relative(step.task, options, defaults.expires)
+        if defaults.unique or not UNIQUE_OPTIONS.isdisjoint(options):
+            refuse_unique(step.task, task, options)
         message = calling.build(defaults, args, kwargs, options)
         message.id, message.custom_id = step.id, step.custom_id
         message.root_id, message.parent_id = step.root_id, step.parent_id

@@ -17,11 +17,14 @@ from djtasks.control.each import database
 from djtasks.control.placing import checked_priority, checked_queue
 from djtasks.control.retrying import options_of_a_copy
 from djtasks.control.sql import load
-from djtasks.exceptions import DecodeError, EncodeError
+from djtasks.exceptions import DecodeError, EncodeError, NotUnique
 from djtasks.ids import new_id, to_uuid
 from djtasks.queue.enqueue import enqueue
 from djtasks.queue.message import NewMessage
+from djtasks.queue.uniqueness import OPTION, Unique
 from djtasks.registry import registry
+from djtasks.unique_keys import is_unique
+from djtasks.unique_keys import unique_of as made_unique
 
 CALL = load("call")
 
@@ -46,9 +49,12 @@ def copy(
     the tags of dates and other types: for a form in which somebody has edited them. Options of the
     call are copied; it is in no workflow, is due at once, and never expires.
 
+    A copy of a unique task is unique too, with the key that its arguments make; with other
+    arguments of a task that is not registered here, it is not unique.
+
     Raises :class:`LookupError` for a task that nobody knows, and :class:`ValueError` that says
     what is wrong with the arguments (checked against the signature of the task if it is
-    registered here), the queue, or the priority.
+    registered here), the queue, the priority, or that another task has its unique key.
     """
     alias = database(using)
     key, _ = to_uuid(id)
@@ -76,8 +82,33 @@ def copy(
         -rank if priority is None else checked_priority(priority),
         options=options,
     )
-    enqueue([message], mode="transaction", using=alias)
+    _make_unique(message, anew=changes)
+    try:
+        enqueue([message], mode="transaction", using=alias)
+    except NotUnique as error:
+        raise ValueError(str(error)) from error
     return message.id
+
+
+def _make_unique(message: NewMessage, *, anew: bool) -> None:
+    """Have a copy take the key of what it is a copy of, or one of its own for new arguments."""
+    told = (message.options or {}).pop(OPTION, None)
+    unique = Unique.of_option(told)
+    task = registry.get(message.task)
+    if unique is not None and anew and is_unique(task):
+        try:
+            args, kwargs = decode_call(message.payload)
+            unique = made_unique(message.task, task, args, kwargs, {})
+        except (DecodeError, TypeError, ValueError) as error:
+            raise ValueError(str(error)) from error
+    elif anew and task is None:
+        unique = None
+    if unique is not None:
+        unique.on_conflict = "raise"
+        message.unique = unique
+        message.options = {**(message.options or {}), OPTION: unique.as_option()}
+    elif not message.options:
+        message.options = None
 
 
 def _arguments(

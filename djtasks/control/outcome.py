@@ -33,6 +33,7 @@ class Reason(TextChoices):
     POOL = "pool", _("its worker does not run tasks in processes of their own (prefork)")
     WORKER_GONE = "worker-gone", _("its worker is gone")
     NO_WORKER = "no-worker", _("there is no such worker")
+    NOT_UNIQUE = "not-unique", _("another task has its unique key")
     BUSY = "busy", _("it was being changed at that moment: try again")
 
 

@@ -13,6 +13,7 @@ from djtasks.control.each import carry_out, database, keys, wake_after_commit
 from djtasks.control.outcome import Outcome
 from djtasks.control.sql import load
 from djtasks.control.standing import refusal, standings
+from djtasks.control.uniqueness import without_key
 from djtasks.ids import new_id
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def retry(
     brings back what ended because the task did, and neither expires any more.
 
     Passed over: tasks that are queued or run, those that succeeded (unless ``also_succeeded``),
-    and those that never got what they waited for in a workflow.
+    those that never got what they waited for in a workflow, and unique ones whose key another
+    task has, one that was put back before them too.
     """
     alias = database(using)
     operation: Operation = "retry" if keep_id else "retry_as_new"
@@ -55,8 +57,9 @@ def retry(
             ended = hold_results(operation, batch, alias, also_succeeded=also_succeeded)
             if keep_id:
                 return _put_back(ended, alias)
-            made.extend(_call_anew(ended, alias))
-            return set(ended)
+            anew = _call_anew(ended, alias)
+            made.extend(anew.values())
+            return set(anew)
 
     done = carry_out(operation, keys(ids), act, alias, also_succeeded=also_succeeded)
     return replace(done, ids=tuple(made))
@@ -97,27 +100,41 @@ def _put_back(ids: list[UUID], alias: str) -> set[UUID]:
     if not ids:
         return set()
     with connections[alias].cursor() as cursor:
-        cursor.execute(RETRY, {"ids": ids})
+        options = _options(ids, alias)
+        left = without_key([(id, id, options.get(id)) for id in ids], alias)
+        cursor.execute(RETRY, {"ids": [id for id in ids if id not in left]})
         rows = cursor.fetchall()
     wake_after_commit(alias, wake={queue for _, queue in rows})
     return {id for id, _ in rows}
 
 
-def _call_anew(ids: list[UUID], alias: str) -> list[UUID]:
+def _call_anew(ids: list[UUID], alias: str) -> dict[UUID, UUID]:
+    """Enqueue new calls of these; returns the new ids by the old ones, of those that were."""
     if not ids:
-        return []
+        return {}
+    options = {id: _packed(text) for id, text in _options(ids, alias).items()}
+    made = {id: new_id() for id in options}
+    left = without_key([(made[id], id, text) for id, text in options.items()], alias)
+    made = {old: new for old, new in made.items() if new not in left}
     with connections[alias].cursor() as cursor:
-        cursor.execute(OPTIONS, {"ids": ids})
-        olds: list[UUID] = []
-        options: list[str | None] = []
-        for id, text in cursor.fetchall():
-            olds.append(id)
-            options.append(_packed(text))
-        news = [new_id() for _ in olds]
-        cursor.execute(RETRY_AS_NEW, {"olds": olds, "news": news, "options": options})
+        cursor.execute(
+            RETRY_AS_NEW,
+            {
+                "olds": list(made),
+                "news": list(made.values()),
+                "options": [options[old] for old in made],
+            },
+        )
         queues = {row[0] for row in cursor.fetchall()}
     wake_after_commit(alias, wake=queues)
-    return news
+    return made
+
+
+def _options(ids: Sequence[UUID], alias: str) -> dict[UUID, str | None]:
+    """The options of the calls of ended tasks, as JSON text."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute(OPTIONS, {"ids": list(ids)})
+        return dict(cursor.fetchall())
 
 
 def _packed(text: str | None) -> str | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from django.db import connections
 
 from djtasks.control.outcome import Reason
 from djtasks.control.sql import load
+from djtasks.control.uniqueness import unique_of
 from djtasks.models import MessageState
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 STANDING = load("standing")
+RIVALS = load("rivals")
 
 Operation = Literal["retry", "retry_as_new", "run_now", "revoke", "terminate", "move", "delete"]
 """An operation on tasks, by its name."""
@@ -29,7 +31,8 @@ class Standing:
     ``state`` is that of its message, None if there is none; ``pool`` that of the worker that has
     claimed it, None if there is no such worker. ``has_call`` says whether the result knows what
     was called, ``deprived`` whether it ended without the results that it waited for. ``since`` is
-    when it was enqueued, put back or ended, whichever came last.
+    when it was enqueued, put back or ended, whichever came last. ``has_rival`` says whether
+    another task has its unique key.
     """
 
     id: UUID
@@ -42,6 +45,7 @@ class Standing:
     has_call: bool | None
     deprived: bool | None
     since: datetime | None
+    has_rival: bool = False
 
     @property
     def queued(self) -> bool:
@@ -50,10 +54,20 @@ class Standing:
 
 
 def standings(ids: Sequence[UUID], alias: str) -> dict[UUID, Standing]:
-    """How these tasks stand, in one query; those that nobody knows stand for nothing."""
+    """How these tasks stand; those that nobody knows stand for nothing.
+
+    One query, and a second one if there are ended tasks among them that were unique.
+    """
     with connections[alias].cursor() as cursor:
         cursor.execute(STANDING, {"ids": list(ids)})
-        return {row[0]: Standing(*row) for row in cursor.fetchall()}
+        rows = cursor.fetchall()
+        known = {row[0]: Standing(*row[:-1]) for row in rows}
+        keys = {row[0]: unique.key for row in rows if (unique := unique_of(row[-1])) is not None}
+        if keys:
+            cursor.execute(RIVALS, {"ids": list(keys), "keys": list(keys.values())})
+            for (id,) in cursor.fetchall():
+                known[id] = replace(known[id], has_rival=True)
+    return known
 
 
 def refusal(operation: Operation, task: Standing, *, also_succeeded: bool = False) -> Reason | None:
@@ -85,7 +99,9 @@ def _of_retry(task: Standing, also_succeeded: bool) -> Reason | None:
         return Reason.SUCCEEDED
     if not task.has_call:
         return Reason.NO_CALL
-    return Reason.NEVER_RAN if task.deprived else None
+    if task.deprived:
+        return Reason.NEVER_RAN
+    return Reason.NOT_UNIQUE if task.has_rival else None
 
 
 def _of_delete(task: Standing) -> Reason | None:

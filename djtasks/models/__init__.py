@@ -8,6 +8,7 @@ from djtasks.models.message import Input, Join, Message, MessageState, NextSeque
 from djtasks.models.pages import Overview, TaskRecord
 from djtasks.models.periodic import PeriodicTask, Source
 from djtasks.models.result import Attempt, SavedGroup, TaskResult, Waiter
+from djtasks.models.unique import UniqueKey, UniqueMode
 
 __all__ = [
     "Activity",
@@ -26,6 +27,8 @@ __all__ = [
     "Source",
     "TaskRecord",
     "TaskResult",
+    "UniqueKey",
+    "UniqueMode",
     "Waiter",
     "Worker",
 ]

@@ -68,6 +68,7 @@ def enqueue(messages: Sequence[Row], *, mode: Mode, using: str | None = None) ->
         return
     collector = _collector.get()
     if collector is not None:
+        _told_late(messages)
         collector(messages)
         return
     alias = using or conf.DATABASE
@@ -91,13 +92,20 @@ def enqueue(messages: Sequence[Row], *, mode: Mode, using: str | None = None) ->
     _insert_and_wake(connection, messages)
 
 
-def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
+def insert(connection: BaseDatabaseWrapper, rows: Sequence[Row], *, keyed: bool = False) -> None:
     """Write the rows on this connection: messages in one statement, joins in another.
 
-    Raises :class:`DuplicateTaskId` naming the first id that is taken.
+    ``keyed`` says that those which are unique have their keys already; otherwise they take them
+    here, or are left out. Raises :class:`DuplicateTaskId` naming the first id that is taken, and
+    what :func:`djtasks.queue.unique.insert_unique` raises.
     """
     joins = [row for row in rows if isinstance(row, NewJoin)]
     messages = [row for row in rows if isinstance(row, NewMessage)]
+    if not keyed and any(message.unique is not None for message in messages):
+        from djtasks.queue.unique import insert_unique
+
+        insert_unique(connection, rows)
+        return
     with connection.cursor() as cursor:
         if joins:
             cursor.execute(INSERT_JOINS, (f"[{','.join([row.as_json() for row in joins])}]",))
@@ -177,6 +185,7 @@ class Deferred:
 
     def add(self, messages: Sequence[Row]) -> None:
         """Remember messages until the commit."""
+        _told_late(messages)
         self.messages.extend(messages)
 
     def flush(self) -> int:
@@ -285,3 +294,10 @@ def _duplicate(cursor: Any, messages: Sequence[NewMessage]) -> DuplicateTaskId:
         f"Task id {taken.custom_id or taken.id!s} is taken: a task with this id is queued or "
         f"running. Wait for its end, or call {taken.task} with another task_id."
     )
+
+
+def _told_late(rows: Sequence[Row]) -> None:
+    """Note of unique messages that their calls return before it is known who has their keys."""
+    for row in rows:
+        if isinstance(row, NewMessage) and row.unique is not None:
+            row.unique.is_late = True

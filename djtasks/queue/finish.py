@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 from djtasks.codec import encode_exception, storable
-from djtasks.exceptions import BackendError
+from djtasks.exceptions import BackendError, TaskRevokedError
 from djtasks.queue.arrays import numbers
 from djtasks.queue.feeding import FAIL, FAILED, failing, failure, fed_members
-from djtasks.queue.message import JOIN
+from djtasks.queue.message import JOIN, NewMessage
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 from djtasks.states import FAILURE
@@ -38,9 +38,13 @@ INSERT_LINKED = load("insert_linked")
 # A step of a plan that another message has the id of: left out, what waits for it would wait for
 # ever. So the end that asked for it cannot be stored, and says why.
 INSERT_STEPS = INSERT_LINKED.removesuffix("ON CONFLICT (id) DO NOTHING")
+INSERT_LINKED_UNIQUE = load("insert_linked_unique")
 INSERT_LINKED_JOINS = load("insert_linked_joins")
 DROP_PAYLOADS = load("drop_payloads")
 TELL_WAITERS = load("tell_waiters")
+
+REFUSED = f'"refusal":{encode_exception(TaskRevokedError("not unique: its key is taken"))}'
+"""The end of the JSON of a linked message that is unique, and of no other."""
 
 IMPATIENT = "SELECT set_config('idle_in_transaction_session_timeout', '10s', true)"
 
@@ -86,7 +90,12 @@ def members(outcome: Outcome) -> str:
 
 def linked_members(outcome: Outcome) -> list[str]:
     """What the task asked to be enqueued with its end, as JSON members without their cause."""
-    return [row.as_json()[1:-1] for row in outcome.messages or ()]
+    return [
+        f"{row.as_json()[1:-1]},{REFUSED}"
+        if isinstance(row, NewMessage) and row.unique is not None
+        else row.as_json()[1:-1]
+        for row in outcome.messages or ()
+    ]
 
 
 def returned_members(outcome: Outcome) -> str:
@@ -209,6 +218,7 @@ class Batch:
         ended, retried, released, replaced, dropped = [], [], [], [], []
         linked: list[str] = []
         steps: list[str] = []
+        keyed: list[str] = []
         joins: list[str] = []
         for disposal, key, owner, text, links, payload_id, _, _, _, fed, _ in self.entries:
             if disposal == 0:
@@ -228,6 +238,8 @@ class Batch:
                 for one in links:
                     if one.startswith(JOIN):
                         target = joins
+                    elif one.endswith(REFUSED):
+                        target = keyed
                     else:
                         target = steps if '"feeds":' in one or '"after":' in one else linked
                     target.append(f'{{"cause":"{key}","owner":{owner},{one}}}')
@@ -244,6 +256,8 @@ class Batch:
             yield INSERT_LINKED_JOINS, {"joins": _array(joins)}, 0
         if linked:
             yield INSERT_LINKED, {"messages": _array(linked)}, 0
+        if keyed:
+            yield INSERT_LINKED_UNIQUE, {"messages": _array(keyed)}, 0
         if steps:
             yield INSERT_STEPS, {"messages": _array(steps)}, 0
         if ended:

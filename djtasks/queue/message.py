@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from djtasks.queue.uniqueness import Unique
+
 
 @dataclass(slots=True)
 class NewMessage:
@@ -23,7 +25,8 @@ class NewMessage:
     values that JSON knows: headers, timelimit, ignore_result, shadow, argsrepr, kwargsrepr,
     link, link_error, track_started. ``priority``: larger runs first. ``after``, ``feeds`` and
     ``position`` are its place in a workflow; what waits is due ``countdown`` seconds after what it
-    waits for, and expires ``lifetime`` seconds after that.
+    waits for, and expires ``lifetime`` seconds after that. ``unique`` is the key that it needs to
+    be enqueued at all.
     """
 
     id: UUID
@@ -44,6 +47,7 @@ class NewMessage:
     immutable: bool = False
     countdown: float | None = None
     lifetime: float | None = None
+    unique: Unique | None = None
 
     @property
     def is_plain(self) -> bool:

@@ -40,6 +40,8 @@ SWEEP_WAITERS = load("sweep_waiters")
 SWEEP_PAYLOADS = load("sweep_payloads")
 SWEEP_STATES = load("sweep_states")
 SWEEP_ATTEMPTS = load("sweep_attempts")
+SWEEP_UNIQUE_LOOK = load("sweep_unique_look")
+SWEEP_UNIQUE = load("sweep_unique")
 
 
 class Housekeeping:
@@ -48,12 +50,15 @@ class Housekeeping:
     def __init__(self, stopping: Callable[[], bool]) -> None:
         self._stopping = stopping
         self._schedule = Schedule()
+        self._next_key = ""
 
     def tidy(self, connection: psycopg.Connection[Any]) -> None:
         """Do what is due, and never for long: the heartbeat waits. Raises ``psycopg.Error``."""
         schedule = self._schedule
         if schedule.due("prune", PRUNE_EVERY):
             self._prune(connection)
+        if schedule.due("unique", PRUNE_EVERY):
+            self._sweep_unique(connection)
         if schedule.due("charts", CHARTS_EVERY):
             self._prune_charts(connection)
         if schedule.due("waiters", SWEEP_EVERY):
@@ -80,6 +85,26 @@ class Housekeeping:
                 return
         # There is more: go on at the next look, after the heartbeat.
         self._schedule.soon("prune")
+
+    def _sweep_unique(self, connection: psycopg.Connection[Any]) -> None:
+        """Delete unique keys that mean nothing any more, going on where the last look ended."""
+        keys: list[str] = []
+        ends = time.monotonic() + PRUNE_SECONDS
+        while time.monotonic() < ends and not self._stopping():
+            with connection.transaction():
+                plan_by_index(connection)
+                row = connection.execute(
+                    SWEEP_UNIQUE_LOOK, {"after": self._next_key, "limit": PRUNE_BATCH}
+                ).fetchone()
+                keys, after = row or ([], None)
+                if keys:
+                    connection.execute(SWEEP_UNIQUE, {"keys": keys})
+            self._next_key = after or ""
+            if after is None:
+                return
+        if len(keys) > PRUNE_BATCH // 2:
+            # They come faster than once a minute is enough for.
+            self._schedule.soon("unique")
 
     def _prune_charts(self, connection: psycopg.Connection[Any]) -> None:
         """Delete counts that are older than what charts show."""
