@@ -153,10 +153,15 @@ def wake_workers(connection: BaseDatabaseWrapper, channels: dict[str, set[str]])
 
 
 def channels_of(rows: Sequence[Row]) -> dict[str, set[str]]:
-    """Which queues are to be told of on which channel: of ready messages, or of later ones."""
+    """Which queues are to be told of on which channel: of ready messages, or of later ones.
+
+    Messages that were not inserted, for others have their unique keys, do not count.
+    """
     channels: dict[str, set[str]] = {}
     for row in rows:
-        if isinstance(row, NewMessage) and row.after is None:
+        if not isinstance(row, NewMessage):
+            continue
+        if row.after is None and (row.unique is None or row.unique.holder is None):
             channel = "djtasks_wake" if row.eta is None else "djtasks_due"
             channels.setdefault(channel, set()).add(row.queue)
     return channels

@@ -11,8 +11,9 @@ from uuid import UUID
 
 from django.db import transaction
 
-from djtasks.exceptions import NotUnique
-from djtasks.queue.enqueue import insert, wake_workers
+from djtasks.codec import encode_exception
+from djtasks.exceptions import NotUnique, TaskRevokedError
+from djtasks.queue.enqueue import INSERT_PAYLOAD, insert, wake_workers
 from djtasks.queue.message import NewMessage
 from djtasks.queue.sql import load
 from djtasks.queue.uniqueness import Holder, Unique, item, packed
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from djtasks.queue.message import Row
 
 TAKE_UNIQUE = load("take_unique")
+REFUSE_UNIQUE = load("refuse_unique")
 
 
 class Answer(NamedTuple):
@@ -63,8 +65,9 @@ def insert_unique(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
     with transaction.atomic(using=connection.alias):
         batch = _Batch(connection, rows, hold)
         batch.take()
+        batch.end_replaced()
         insert(connection, batch.left(), keyed=True)
-        batch.end_others()
+        batch.store_refused()
 
 
 class _Batch:
@@ -95,6 +98,7 @@ class _Batch:
             elif unique.on_conflict == "replace":
                 self._replaced_here[before.id] = self._first[unique.key] = message
         self._ends: list[tuple[UUID, str]] = []
+        self._refused: dict[UUID, tuple[NewMessage, str]] = {}
 
     def take(self) -> None:
         """Take the keys; what is not to be inserted has a holder from now on, or is to be ended."""
@@ -144,15 +148,31 @@ class _Batch:
         return [
             row
             for row in self._rows
-            if not isinstance(row, NewMessage) or row.unique is None or row.unique.holder is None
+            if not isinstance(row, NewMessage)
+            or row.unique is None
+            or (row.unique.holder is None and row.id not in self._refused)
         ]
 
-    def end_others(self) -> None:
-        """End, as revoked, what was replaced and what nobody can be told of."""
+    def end_replaced(self) -> None:
+        """End, as revoked, what was queued and is replaced."""
         from djtasks.queue.revoke import end_unbegun
 
         for id, reason in self._ends:
             end_unbegun([id], reason=reason, using=self._connection.alias)
+
+    def store_refused(self) -> None:
+        """Store, as revoked, what nobody can be told of."""
+        if not self._refused:
+            return
+        told = []
+        with self._connection.cursor() as cursor:
+            for message, reason in self._refused.values():
+                payload_id = message.split_payload()
+                if payload_id is not None:
+                    cursor.execute(INSERT_PAYLOAD, (payload_id, message.payload))
+                refusal = encode_exception(TaskRevokedError(reason))
+                told.append(f'{message.as_json(payload_id)[:-1]},"refusal":{refusal}}}')
+            cursor.execute(REFUSE_UNIQUE, {"messages": f"[{','.join(told)}]"})
 
     def _last(self, message: NewMessage) -> NewMessage:
         """The call that has replaced this one in the end, or itself."""
@@ -163,20 +183,16 @@ class _Batch:
     def _give_way(self, message: NewMessage) -> None:
         later = self._last(message)
         if later is not message:
-            self._ends.append((message.id, f"replaced by {_name(later)}"))
+            self._refused[message.id] = (message, f"replaced by {_name(later)}")
 
     def _refuse(self, message: NewMessage, unique: Unique, holder: Holder) -> None:
-        if unique.is_late:
-            if holder.id == message.id:
-                # The same id of the caller's own: its handle speaks of the holder already.
-                unique.holder = holder
-                return
-            reason = f"not unique: {holder.custom_id or holder.id} has the key {unique.key}"
-            self._ends.append((message.id, reason))
-        elif unique.on_conflict == "raise":
-            raise NotUnique.of(message.task, unique.key, holder.custom_id or str(holder.id))
-        else:
-            unique.holder = holder
+        name = holder.custom_id or str(holder.id)
+        if unique.on_conflict == "raise" and not unique.is_late:
+            raise NotUnique.of(message.task, unique.key, name)
+        unique.holder = holder
+        # With the same id, of the caller's own, its handle speaks of the holder already.
+        if unique.is_late and holder.id != message.id:
+            self._refused[message.id] = (message, f"not unique: {name} has the key {unique.key}")
 
 
 def _name(message: NewMessage) -> str:
