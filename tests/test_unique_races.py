@@ -191,21 +191,47 @@ def test_nobody_waits_for_those_who_found_the_key_taken() -> None:
 
 
 def claim_all() -> list[Any]:
-    """What a worker that looks now would be given; returns the ids."""
+    """What a worker that looks now is given; returns the ids."""
     with psycopg.connect(**parameters("default"), autocommit=True) as own:
-        rows = own.execute(
-            CLAIM,
-            {
-                "worker": 12345,
-                "limit": 100,
-                "queues": ["celery"],
-                "ranks": [START[0]],
-                "seqs": [START[1]],
-                "unknown": [],
-                "unknown_timeout": 0,
-            },
-        ).fetchall()
+        return claim_with(own)
+
+
+def claim_with(own: psycopg.Connection[Any]) -> list[Any]:
+    rows = own.execute(
+        CLAIM,
+        {
+            "worker": 12345,
+            "limit": 100,
+            "queues": ["celery"],
+            "ranks": [START[0]],
+            "seqs": [START[1]],
+            "unknown": [],
+            "unknown_timeout": 0,
+        },
+    ).fetchall()
     return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("task", [latest, sync])
+def test_who_meets_a_claim_that_is_not_committed_waits_for_that(task: Any, commits: bool) -> None:
+    first = task.delay("a")
+    with psycopg.connect(**parameters("default")) as own:
+        assert claim_with(own) == [first.key]
+
+        def call_again() -> AsyncResult[Any]:
+            with transaction.atomic():
+                result: AsyncResult[Any] = task.delay("a")
+                return result
+
+        other = InThread(call_again)
+        other.wait_until_it_waits()
+        own.commit() if commits else own.rollback()
+    second = other.value()
+    # What runs is not replaced, and is not queued; what does not run is the one or the other.
+    assert (second == first) is (commits if task is latest else not commits)
+    begun = {first.key} if commits else set()
+    assert {message.id for message in Message.objects.all()} == {second.key} | begun
 
 
 def test_what_a_call_relies_on_while_queued_does_not_begin_before_its_commit() -> None:
