@@ -14,6 +14,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from weakref import WeakKeyDictionary
 
 from django.db.models import Model
 
@@ -32,6 +33,8 @@ LONGEST_NAME: Final = 1000
 """Bytes of a task's name and its key together, more of which are hashed as a whole."""
 
 HASHED: Final = "sha256:"
+
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def unique_of(
@@ -116,7 +119,7 @@ def scoped(name: str, key: str) -> str:
 
     Raises :class:`ValueError` for what PostgreSQL cannot store.
     """
-    if "\0" in key or any("\ud800" <= character <= "\udfff" for character in key):
+    if "\0" in key or (not key.isascii() and _LONE_SURROGATE.search(key)):
         raise ValueError(
             f"Task {name}: the unique_key {key!r} contains a NUL or a lone surrogate, which "
             f"PostgreSQL cannot store: leave them out."
@@ -232,32 +235,46 @@ def _parameters(
     task: Task[..., Any] | type[Task[..., Any]],
 ) -> Mapping[str, inspect.Parameter] | None:
     """The parameters of a task's body, without the task; None if they are not known."""
-    cls = task if isinstance(task, type) else type(task)
-    body = inspect.getattr_static(cls, "run")
+    signature = _signature(task if isinstance(task, type) else type(task))
+    return None if signature is None else signature.parameters
+
+
+_signatures: WeakKeyDictionary[type, inspect.Signature | None] = WeakKeyDictionary()
+
+
+def _signature(cls: type) -> inspect.Signature | None:
+    """The signature of a task's body, without the task; None if it is not known."""
+    if cls not in _signatures:
+        # To make it takes longer than to use it.
+        _signatures[cls] = _made_signature(inspect.getattr_static(cls, "run"))
+    return _signatures[cls]
+
+
+def _made_signature(body: Any) -> inspect.Signature | None:
     try:
         if isinstance(body, staticmethod):
-            return inspect.signature(body.__func__).parameters
-        found = list(inspect.signature(body).parameters.items())
+            return inspect.signature(body.__func__)
+        signature = inspect.signature(body)
     except ValueError:
         # Some callables written in C tell nothing of their parameters.
         return None
-    return dict(found[1:])
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 def _bound(
     name: str, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The arguments of a call by their names, with defaults; extra keyword arguments too."""
-    parameters = _parameters(task)
-    if parameters is None:
+    signature = _signature(type(task))
+    if signature is None:
         return {"args": list(args), **kwargs}
     try:
-        bound = inspect.Signature(list(parameters.values())).bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise TypeError(f"Task {name}: its unique key cannot be made: {error}.") from error
     bound.apply_defaults()
     arguments = dict(bound.arguments)
-    for parameter in parameters.values():
+    for parameter in signature.parameters.values():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             arguments.update(arguments.pop(parameter.name))
     return arguments

@@ -36,6 +36,11 @@ CALL_OPTIONS = {
     "ignore_result": "Whether no result is stored for this call.",
     "track_started": "Whether `AsyncResult.state` says STARTED while this call runs.",
     "enqueue": '`"transaction"` or `"on_commit"`: see [transactions](transactions.md).',
+    "unique": '`True` or `"done"`, `"queued"`, or `False` whatever the task says: see '
+    "[unique tasks](unique.md).",
+    "unique_key": "The key itself, a text: no template here. Makes the call unique.",
+    "unique_for": "Seconds, or a `timedelta`, from the call for which it is unique.",
+    "unique_on_conflict": '`"existing"`, `"raise"` or `"replace"`.',
     "link": "A signature, or a list of them, to enqueue with the result prepended to its "
     "arguments when the task succeeds.",
     "link_error": "A signature, or a list of them, to call when the task fails.",
@@ -93,6 +98,13 @@ TASK_OPTIONS = {
     "[retries](retries.md#atomic-tasks).",
     "enqueue": "The default of the call's `enqueue`.",
     "max_deliveries": "How often it may be given to a worker that is then lost.",
+    "unique": '`True` or `"done"`: one at a time until it has ended; `"queued"`: until it begins. '
+    "See [unique tasks](unique.md).",
+    "unique_key": 'What is to be unique: a template as `"account:{account_id}"`, or a function of '
+    "the task's arguments. Default: all of them.",
+    "unique_for": "Seconds, or a `timedelta`, from the call for which it is unique.",
+    "unique_on_conflict": '`"existing"`: the call returns the handle of the task that is there; '
+    '`"raise"`: `NotUnique`; `"replace"`: what has not begun gives way.',
 }
 
 SIGNALS = {

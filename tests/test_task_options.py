@@ -65,6 +65,10 @@ def test_the_defaults_are_celerys() -> None:
         "atomic": False,
         "enqueue": "transaction",
         "max_deliveries": 5,
+        "unique": None,
+        "unique_key": None,
+        "unique_for": None,
+        "unique_on_conflict": "existing",
     }
     assert task.MaxRetriesExceededError is MaxRetriesExceededError
     assert task.OperationalError is OperationalError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter as Tally
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from django.db import connections
 
 from djtasks import AsyncResult, states
-from djtasks.models import Message, UniqueKey
+from djtasks.models import Message, TaskResult, UniqueKey
 from tests.test_unique_races import one_message_a_key
 from tests.testapp.models import Counter
-from tests.testapp.unique_tasks import again, alone, latest, sync, wait_for
+from tests.testapp.tasks import add
+from tests.testapp.unique_tasks import again, alone, latest, once, sync, wait_for
 from tests.unique_caller import caller
 from tests.worker_process import Journal, WorkerProcess, eventually, wait_drained
 
@@ -64,6 +66,20 @@ def test_retries_and_replacing_calls_meet_workers() -> None:
             assert ends[-1] == states.SUCCESS
             assert {result.state for result in queued} == {states.SUCCESS}
         assert not Message.objects.exists()
+
+
+def test_links_of_tasks_that_end_together_are_one() -> None:
+    with WorkerProcess("-c", "2", "-Q", "first", settings=UNIQUE_TASKS):
+        before = [
+            add.apply_async((1, 1), queue="first", link=[once.si(str(n % 3)), latest.si("x")])
+            for n in range(30)
+        ]
+        assert {result.get(timeout=30) for result in before} == {2}
+    assert Message.objects.count() == 4
+    assert Tally(TaskResult.objects.values_list("state", flat=True)) == {
+        "SUCCESS": 30,
+        "REVOKED": 56,
+    }
 
 
 def test_random_kills_of_workers_and_callers_leave_one_of_each_key_and_none_for_ever() -> None:

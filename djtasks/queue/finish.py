@@ -43,7 +43,7 @@ INSERT_LINKED_JOINS = load("insert_linked_joins")
 DROP_PAYLOADS = load("drop_payloads")
 TELL_WAITERS = load("tell_waiters")
 
-REFUSED = f'"refusal":{encode_exception(TaskRevokedError("not unique: its key is taken"))}'
+KEYED = '"keyed":true'
 """The end of the JSON of a linked message that is unique, and of no other."""
 
 IMPATIENT = "SELECT set_config('idle_in_transaction_session_timeout', '10s', true)"
@@ -91,7 +91,7 @@ def members(outcome: Outcome) -> str:
 def linked_members(outcome: Outcome) -> list[str]:
     """What the task asked to be enqueued with its end, as JSON members without their cause."""
     return [
-        f"{row.as_json()[1:-1]},{REFUSED}"
+        f"{row.as_json()[1:-1]},{KEYED}"
         if isinstance(row, NewMessage) and row.unique is not None
         else row.as_json()[1:-1]
         for row in outcome.messages or ()
@@ -238,7 +238,7 @@ class Batch:
                 for one in links:
                     if one.startswith(JOIN):
                         target = joins
-                    elif one.endswith(REFUSED):
+                    elif one.endswith(KEYED):
                         target = keyed
                     else:
                         target = steps if '"feeds":' in one or '"after":' in one else linked
@@ -257,7 +257,8 @@ class Batch:
         if linked:
             yield INSERT_LINKED, {"messages": _array(linked)}, 0
         if keyed:
-            yield INSERT_LINKED_UNIQUE, {"messages": _array(keyed)}, 0
+            refusal = encode_exception(TaskRevokedError("not unique: its key is taken"))
+            yield INSERT_LINKED_UNIQUE, {"messages": _array(keyed), "refusal": refusal}, 0
         if steps:
             yield INSERT_STEPS, {"messages": _array(steps)}, 0
         if ended:

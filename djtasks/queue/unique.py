@@ -5,6 +5,7 @@ What is decided under which lock is told in ``0004_take_unique.sql``.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 
 from djtasks.codec import encode_exception
-from djtasks.exceptions import NotUnique, TaskRevokedError
+from djtasks.exceptions import DuplicateTaskId, NotUnique, TaskRevokedError
 from djtasks.queue.enqueue import INSERT_PAYLOAD, insert, wake_workers
 from djtasks.queue.message import NewMessage
 from djtasks.queue.sql import load
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 TAKE_UNIQUE = load("take_unique")
 REFUSE_UNIQUE = load("refuse_unique")
+GIVE_BACK = "DELETE FROM djtasks_unique WHERE key = %s AND task_id = %s"
 
 
 class Answer(NamedTuple):
@@ -61,19 +63,26 @@ def insert_unique(connection: BaseDatabaseWrapper, rows: Sequence[Row]) -> None:
 
     Raises :class:`NotUnique` for the first that asks for that.
     """
-    hold = connection.in_atomic_block or not connection.get_autocommit()
-    with transaction.atomic(using=connection.alias):
-        batch = _Batch(connection, rows, hold)
+    is_open = connection.in_atomic_block or not connection.get_autocommit()
+    batch = _Batch(connection, rows, hold=is_open)
+    # Of one call nothing but its key is to be taken back: no savepoint, which is half of its time.
+    alone = is_open and len(rows) == 1 and not batch.replaces
+    with nullcontext() if alone else transaction.atomic(using=connection.alias):
         batch.take()
         batch.end_replaced()
-        insert(connection, batch.left(), keyed=True)
+        try:
+            insert(connection, batch.left(), keyed=True)
+        except DuplicateTaskId:
+            if alone:
+                batch.give_back()
+            raise
         batch.store_refused()
 
 
 class _Batch:
     """The rows of one call or more: who takes a key, who follows, who gives way."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, rows: Sequence[Row], hold: bool) -> None:
+    def __init__(self, connection: BaseDatabaseWrapper, rows: Sequence[Row], *, hold: bool) -> None:
         self._connection = connection
         self._rows = rows
         self._hold = hold
@@ -97,6 +106,7 @@ class _Batch:
                 self._first[unique.key] = message
             elif unique.on_conflict == "replace":
                 self._replaced_here[before.id] = self._first[unique.key] = message
+        self.replaces = any(unique.on_conflict == "replace" for _, unique in self._keyed)
         self._ends: list[tuple[UUID, str]] = []
         self._refused: dict[UUID, tuple[NewMessage, str]] = {}
 
@@ -152,6 +162,12 @@ class _Batch:
             or row.unique is None
             or (row.unique.holder is None and row.id not in self._refused)
         ]
+
+    def give_back(self) -> None:
+        """Let the keys be free that were taken: they were nobody's before."""
+        with self._connection.cursor() as cursor:
+            for message, unique in self._keyed:
+                cursor.execute(GIVE_BACK, (unique.key, message.id))
 
     def end_replaced(self) -> None:
         """End, as revoked, what was queued and is replaced."""

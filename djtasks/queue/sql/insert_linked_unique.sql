@@ -1,6 +1,6 @@
 -- Enqueue what ended tasks asked for (links, errbacks) and is unique, in the transaction that ends
--- them. Those whose key another task has are stored as REVOKED, for nobody is there to be told;
--- `refusal` is their result. Nothing is replaced.
+-- them. Those whose key another task has are stored as REVOKED, for nobody is there to be told.
+-- Nothing is replaced.
 -- Only for causes that are still this worker's own, as in insert_linked.sql.
 -- Plan: Function Scans, Index Scans using djtasks_message_pkey (loops).
 WITH linked AS MATERIALIZED (
@@ -8,7 +8,7 @@ WITH linked AS MATERIALIZED (
     FROM json_to_recordset(%(messages)s::json) AS n
         (id uuid, task text, payload json, payload_id uuid, queue text, rank int,
          eta timestamptz, expires timestamptz, retries int,
-         custom_id text, root_id uuid, parent_id uuid, options json, refusal json,
+         custom_id text, root_id uuid, parent_id uuid, options json,
          cause uuid, owner int)
     WHERE EXISTS (
         SELECT FROM djtasks_message m
@@ -35,7 +35,7 @@ WITH linked AS MATERIALIZED (
         (id, custom_id, task, state, queue, rank, payload, payload_id, options, result, exception,
          worker, retries, deliveries, enqueued_at, eta, updated_at, date_done, root_id, parent_id)
     SELECT l.id, l.custom_id, l.task, 'REVOKED', l.queue, coalesce(l.rank, 0), l.payload::text,
-           l.payload_id, l.options::text, l.refusal::text, 'TaskRevokedError', '',
+           l.payload_id, l.options::text, %(refusal)s, 'TaskRevokedError', '',
            coalesce(l.retries, 0), 0, now(), l.eta, now(), now(), l.root_id, l.parent_id
     FROM linked l
     WHERE l.id IN (SELECT r.taker FROM refused r)
