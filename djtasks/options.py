@@ -6,7 +6,6 @@ unique tasks are ours.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -330,7 +329,7 @@ def checked_task_option(task: str, name: str, value: Any) -> Any:
         )
     if name in _TUPLES:
         return (value,) if isinstance(value, type) else tuple(value)
-    if name == "unique_key" and inspect.isfunction(value):
+    if name == "unique_key" and callable(value) and not isinstance(value, staticmethod):
         # As an attribute of a class it would be a method, and take the task first.
         return staticmethod(value)
     return value
