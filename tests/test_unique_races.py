@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 
 from djtasks import AsyncResult, enqueue_many, states
 from djtasks.models import Message, UniqueKey, Worker
@@ -181,6 +181,19 @@ def eventually_in_another_session(wait: str) -> None:
             ).fetchone(),
             "a session that waits for another's transaction",
         )
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_in_a_repeatable_read_a_race_is_an_error_and_never_a_second_message(stale: bool) -> None:
+    if stale:
+        make_stale(once, "a")
+    with pytest.raises(OperationalError, match="could not serialize"), transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("SELECT count(*) FROM djtasks_message")
+        first = InThread(lambda: once.delay("a")).value()
+        once.delay("a")
+    assert [message.id for message in Message.objects.all()] == [first.key]
 
 
 def test_nobody_waits_for_those_who_found_the_key_taken() -> None:
