@@ -187,12 +187,13 @@ def eventually_in_another_session(wait: str) -> None:
 def test_in_a_repeatable_read_a_race_is_an_error_and_never_a_second_message(stale: bool) -> None:
     if stale:
         make_stale(once, "a")
-    with pytest.raises(OperationalError, match="could not serialize"), transaction.atomic():
+    with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.execute("SELECT count(*) FROM djtasks_message")
         first = InThread(lambda: once.delay("a")).value()
-        once.delay("a")
+        with pytest.raises(OperationalError, match="could not serialize"), transaction.atomic():
+            once.delay("a")
     assert [message.id for message in Message.objects.all()] == [first.key]
 
 
