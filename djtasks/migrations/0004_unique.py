@@ -5,7 +5,7 @@ from djtasks.migrations._postgres import RunPostgres, statements
 
 
 class Migration(migrations.Migration):
-    dependencies = [("djtasks", "0001_initial")]
+    dependencies = [("djtasks", "0003_periodictask")]
 
     operations = [
         migrations.CreateModel(
