@@ -6,7 +6,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from django.apps import apps
 
@@ -25,6 +25,9 @@ from djtasks.result_set import GroupResult, ResultSet
 from djtasks.task import CoroutineTask
 from djtasks.task import Task as BaseTask
 from djtasks.unique_keys import check_declared
+
+if TYPE_CHECKING:
+    from djtasks.control.remote import Control
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +61,13 @@ class App:
     def tasks(self) -> TaskRegistry:
         """Every registered task by name; an unknown name raises :class:`NotRegistered`."""
         return registry
+
+    @property
+    def control(self) -> Control:
+        """Celery's remote control: ``app.control.revoke(id)``, ``app.control.inspect().ping()``."""
+        from djtasks.control.remote import Control
+
+        return Control()
 
     @property
     def current_task(self) -> BaseTask[..., Any] | None:

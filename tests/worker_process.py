@@ -304,7 +304,8 @@ def clean_tables(*, workers: bool = False) -> None:
     gone.delete()
     tables = (
         *("message", "join", "input", "payload", "taskresult", "waiter", "savedgroup"),
-        *("attempt", "queue", "activity", "depth", "periodictask", "unique"),
+        *("attempt", "queue", "activity", "depth", "periodictask", "unique", "tasksetting"),
+        "question",
     )
     with connections["default"].cursor() as cursor:
         for table in tables:

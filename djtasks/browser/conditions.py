@@ -27,6 +27,8 @@ KINDS: Final = {
     MessageState.READY: ("READY", "RUNNING"),
     MessageState.SCHEDULED: ("SCHEDULED", "RETRY"),
     MessageState.WAITING: ("WAITING",),
+    # Ready but for a pause, like what is in a queue that is paused.
+    MessageState.HELD: ("READY",),
 }
 """The states that a list shows, by the column that an index has."""
 

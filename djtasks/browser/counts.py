@@ -67,8 +67,9 @@ def counts(
     """Count now. ``queues`` and ``workers`` are as just read, for they have counted a part."""
     with reading(using, few=True) as cursor:
         cursor.execute(COUNTS, {"limit": LIMIT})
-        ((scheduled, waiting, failed),) = cursor.fetchall()
-        ready = _ready(cursor, queues)
+        ((scheduled, waiting, failed, held),) = cursor.fetchall()
+        # What is held by the pause of its task is counted with no queue.
+        ready = _ready(cursor, queues) + held
     return Counts(
         ready=capped(ready, LIMIT),
         scheduled=capped(scheduled, LIMIT),

@@ -10,11 +10,13 @@ from djtasks.control.choosing import LIMIT, eligible, purgeable, select
 from djtasks.control.copying import copy
 from djtasks.control.each import BATCH
 from djtasks.control.ending import delete, purge, revoke
+from djtasks.control.families import revoke_stamped, revoke_tasks, revoke_workflow
 from djtasks.control.outcome import Outcome, Reason
 from djtasks.control.placing import move, run_now
 from djtasks.control.queues import pause, resume
 from djtasks.control.retrying import retry
 from djtasks.control.standing import Operation
+from djtasks.control.tasks import limit_task, pause_task, resume_task
 from djtasks.control.workers import quiet, stop, terminate, unquiet
 
 __all__ = [
@@ -26,14 +28,20 @@ __all__ = [
     "copy",
     "delete",
     "eligible",
+    "limit_task",
     "move",
     "pause",
+    "pause_task",
     "purge",
     "purgeable",
     "quiet",
     "resume",
+    "resume_task",
     "retry",
     "revoke",
+    "revoke_stamped",
+    "revoke_tasks",
+    "revoke_workflow",
     "run_now",
     "select",
     "stop",

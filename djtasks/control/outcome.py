@@ -22,6 +22,7 @@ class Reason(TextChoices):
     QUEUED = "queued", _("it is queued")
     QUEUED_REVOKE = "queued-revoke", _("it is queued: revoke it first")
     READY = "ready", _("it is ready already")
+    PAUSED = "paused", _("its task is paused")
     WAITING = "waiting", _("it waits for other tasks")
     RUNNING = "running", _("it runs")
     NOT_RUNNING = "not-running", _("it does not run")

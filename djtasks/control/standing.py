@@ -81,6 +81,7 @@ def refusal(operation: Operation, task: Standing, *, also_succeeded: bool = Fals
             return _unbegun(task) or {
                 MessageState.READY: Reason.READY,
                 MessageState.WAITING: Reason.WAITING,
+                MessageState.HELD: Reason.PAUSED,
             }.get(MessageState(task.state or 0))
         case "revoke" | "move":
             return _unbegun(task)

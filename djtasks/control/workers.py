@@ -28,6 +28,9 @@ ORDER = load("order")
 CHANNEL: Final = "djtasks_orders"
 """Where workers that can listen are told to read their orders; the payload is a worker's id."""
 
+EVERYBODY: Final = "*"
+"""The payload that every worker takes for its own."""
+
 SIGNALS: Final = ("SIGTERM", "SIGKILL", "SIGQUIT", "SIGINT", "SIGHUP", "SIGABRT")
 """Signals that end a process, and with which a task may be terminated."""
 
@@ -100,9 +103,19 @@ def _give_orders(
             cursor.execute(ORDER, {"id": id, "orders": merged})
             reached.add(id)
         if reached:
-            # In a transaction of its own: a notification's commit takes a lock of the server.
-            transaction.on_commit(partial(_notify, sorted(reached), alias), using=alias)
+            notify(sorted(reached), alias)
     return reached
+
+
+def notify(workers: Sequence[int], alias: str) -> None:
+    """Have workers look at what they are told or asked, after the caller's commit."""
+    # In a transaction of its own: a notification's commit takes a lock of the server.
+    transaction.on_commit(partial(_notify, [str(id) for id in workers], alias), using=alias)
+
+
+def tell_settings(alias: str) -> None:
+    """Have all workers look at what is set for tasks, after the caller's commit."""
+    transaction.on_commit(partial(_notify, [EVERYBODY], alias), using=alias)
 
 
 def _merged(text: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -118,10 +131,10 @@ def _merged(text: str, order: dict[str, Any]) -> dict[str, Any]:
     return {**orders, **order, **({"terminate": victims} if victims else {})}
 
 
-def _notify(workers: list[int], alias: str) -> None:
+def _notify(payloads: Sequence[str], alias: str) -> None:
     try:
         with connections[alias].cursor() as cursor:
-            for id in workers:
-                cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(id)))
+            for payload in payloads:
+                cursor.execute("SELECT pg_notify(%s, %s)", (CHANNEL, payload))
     except Error:
         logger.warning("Workers could not be notified; their heartbeat finds it", exc_info=True)

@@ -7,7 +7,7 @@ in the commit that ends the message.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from djtasks import signals, states
@@ -44,8 +44,8 @@ REQUEUE_DELAY = 1.0
 class Place:
     """Where tasks run: the worker's name, how coroutines are run, and limits for all of them.
 
-    Limits are in seconds; ``owner`` is the worker's id that fences what it stores;
-    ``database`` is the alias of the queue's database, None for the setting's;
+    Limits are in seconds, ``soft_limits`` those set for tasks by name; ``owner`` is the worker's
+    id that fences what it stores; ``database`` is the alias of the queue's database, None for the setting's;
     ``shares_transaction`` says that tasks run inside a transaction of the caller's, as in tests.
     """
 
@@ -56,6 +56,7 @@ class Place:
     eager: bool = False
     shares_transaction: bool = False
     database: str | None = None
+    soft_limits: dict[str, float] = field(default_factory=dict)
 
 
 class Executor:
@@ -67,7 +68,11 @@ class Executor:
         self.ignore_result = bool(task.option("ignore_result"))
         self.store_errors = bool(task.option("store_errors_even_if_ignored"))
         self.atomic = bool(task.option("atomic")) and not place.eager
-        self.soft_time_limit = task.option("soft_time_limit") or place.soft_time_limit
+        self.soft_time_limit = (
+            place.soft_limits.get(task.name)
+            or task.option("soft_time_limit")
+            or place.soft_time_limit
+        )
         self.autoretry_for: tuple[type[BaseException], ...] = tuple(task.option("autoretry_for"))
         self.overrides = task.overrides
         self.is_async = task.is_async

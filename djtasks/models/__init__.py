@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from djtasks.models.activity import Activity, Depth
+from djtasks.models.control import Question, TaskSetting
 from djtasks.models.fleet import Queue, Worker
 from djtasks.models.message import Input, Join, Message, MessageState, NextSequence, Payload
 from djtasks.models.pages import Overview, TaskRecord
@@ -22,11 +23,13 @@ __all__ = [
     "Overview",
     "Payload",
     "PeriodicTask",
+    "Question",
     "Queue",
     "SavedGroup",
     "Source",
     "TaskRecord",
     "TaskResult",
+    "TaskSetting",
     "UniqueKey",
     "UniqueMode",
     "Waiter",

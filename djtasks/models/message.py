@@ -29,6 +29,8 @@ class MessageState(models.IntegerChoices):
     READY = 0, _("ready")
     SCHEDULED = 1, _("scheduled")
     WAITING = 2, _("waiting")
+    HELD = 4, _("held")
+    """Ready but for its task, which is paused: out of the way of claims."""
 
 
 class Message(models.Model):
@@ -50,7 +52,7 @@ class Message(models.Model):
         _("state"),
         choices=MessageState.choices,
         db_default=MessageState.READY,
-        help_text=_("Ready to run, scheduled for a time, or waiting for other tasks."),
+        help_text=_("Ready to run, scheduled for a time, waiting for other tasks, or paused."),
     )
     queue = models.TextField(_("queue"))
     rank = models.IntegerField(
@@ -157,6 +159,11 @@ class Message(models.Model):
                 fields=["after"],
                 name="djtasks_message_after",
                 condition=models.Q(state=MessageState.WAITING),
+            ),
+            models.Index(
+                fields=["task", "seq"],
+                name="djtasks_message_held",
+                condition=models.Q(state=MessageState.HELD),
             ),
             models.Index(
                 fields=["root_id"],

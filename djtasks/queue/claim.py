@@ -32,6 +32,9 @@ SHORTEST_REWIND = 0.01
 LONGEST_REWIND = 2.0
 """Seconds between two claims from the start, however long one of them once took."""
 
+HELD = -1
+"""The ``deliveries`` of a message that a claim did not take but held, for its task is paused."""
+
 _order = itemgetter(5, 6)
 
 
@@ -47,6 +50,13 @@ def deliveries(rows: Iterable[Sequence[Any]], now: float | None = None) -> list[
             row = (*row[:11], clock + row[11], *row[12:])
         claimed.append(Delivery._make(row))
     claimed.sort(key=_order)
+    return claimed
+
+
+def taken(claimed: list[Delivery]) -> list[Delivery]:
+    """Those that were claimed, without those that were held."""
+    if any(delivery.deliveries == HELD for delivery in claimed):
+        return [delivery for delivery in claimed if delivery.deliveries != HELD]
     return claimed
 
 

@@ -13,7 +13,7 @@ from djtasks.conf import conf
 from djtasks.execution.executor import Executor, Place
 from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
-from djtasks.queue.claim import CLAIM, START, deliveries
+from djtasks.queue.claim import CLAIM, START, deliveries, taken
 from djtasks.queue.enqueue import flush_deferred
 from djtasks.queue.finish import end_here
 from djtasks.queue.outcome import Disposal
@@ -114,21 +114,23 @@ def _claim(
         if queues is None:
             cursor.execute(READY_QUEUES)
             queues = [row[0] for row in cursor.fetchall()]
-        cursor.execute(
-            CLAIM,
-            {
-                "worker": TEST_WORKER,
-                "limit": 1,
-                "queues": queues,
-                "ranks": [START[0]] * len(queues),
-                "seqs": [START[1]] * len(queues),
-                "unknown": [],
-                "unknown_timeout": 0,
-            },
-        )
-        rows = [tuple(getattr(value, "bytes", value) for value in row) for row in cursor.fetchall()]
-    claimed = deliveries(rows)
-    return claimed[0] if claimed else None
+        while True:
+            cursor.execute(
+                CLAIM,
+                {
+                    "worker": TEST_WORKER,
+                    "limit": 1,
+                    "queues": queues,
+                    "ranks": [START[0]] * len(queues),
+                    "seqs": [START[1]] * len(queues),
+                    "unknown": [],
+                    "unknown_timeout": 0,
+                },
+            )
+            met = deliveries([tuple(getattr(v, "bytes", v) for v in row) for row in cursor])
+            claimed = taken(met)
+            if claimed or not met:
+                return claimed[0] if claimed else None
 
 
 def _run(delivery: Delivery, connection: BaseDatabaseWrapper) -> Outcome:

@@ -23,7 +23,7 @@ def banner(options: WorkerOptions, server_version: str, database: str, note: str
         "worker": options.hostname,
         "database": f"{database} (PostgreSQL {server_version.split()[0]})",
         "queues": queues,
-        "pool": f"{options.pool}, {options.concurrency} at once",
+        "pool": f"{options.pool}, {_at_once(options)}",
     }
     python = platform.python_version()
     lines = [
@@ -38,3 +38,10 @@ def banner(options: WorkerOptions, server_version: str, database: str, note: str
     lines += ["", "Tasks:" if names else "No tasks: no installed app has a tasks module."]
     lines += [f"  . {name}" for name in names]
     return "\n".join(lines) + "\n"
+
+
+def _at_once(options: WorkerOptions) -> str:
+    if options.autoscale is None:
+        return f"{options.concurrency} at once"
+    most, fewest = options.autoscale
+    return f"{fewest} to {most} at once"

@@ -12,6 +12,9 @@ import tempfile
 import time
 
 WORDS = 3
+CAPACITY = 1024
+"""Slots of a worker's board: what it can grow to. Pages that nobody writes cost nothing."""
+
 SLOT = WORDS * 8
 """Bytes of a slot: the token, the time and the token that is doomed, a machine word each."""
 

@@ -114,6 +114,7 @@ class Child:
         self._giving_back = False
         self._asked_again = False
         self._ran = 0
+        self._leaving = False
         signal.signal(signal.SIGUSR2, self._give_back)
 
     def serve(self, frames: list[Any]) -> None:
@@ -123,11 +124,13 @@ class Child:
                 if frame is None:
                     return
                 self._take(frame)
-            while self._pending:
+            while self._pending and not self._leaving:
                 self._run_next()
                 if self._is_worn_out():
-                    self._sock.sendall(note("worn out", self._take_unbegun()))
-                    return
+                    break
+            if self._leaving or (self._ran and self._is_worn_out()):
+                self._sock.sendall(note("worn out", self._take_unbegun()))
+                return
             frames = self._reader.wait()
             if not frames:
                 return
@@ -178,9 +181,14 @@ class Child:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
 
     def _take(self, frame: Any) -> None:
-        """Take messages, or the id under which the worker claims from now on."""
+        """Take messages, the id under which the worker claims from now on, or an order."""
         if isinstance(frame, int):
             self._runner.place.owner = frame
+        elif isinstance(frame, tuple):
+            if frame[0] == "leave":
+                self._leaving = True
+            else:
+                self._runner.limit(frame[1])
         else:
             self._pending.extend(frame)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import select
 import signal
@@ -14,10 +13,10 @@ from djtasks import signals
 from djtasks.execution.lost import Cause
 from djtasks.execution.request import uuid_text
 from djtasks.queue.outcome import Disposal
-from djtasks.registry import registry
 from djtasks.states import FAILURE
 from djtasks.worker.beating import Beating
-from djtasks.worker.board import Board
+from djtasks.worker.board import CAPACITY, Board
+from djtasks.worker.limits import Limits
 from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
 from djtasks.worker.pace import Pace
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from djtasks.queue.finish import Batch
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.shape import Shape
     from djtasks.worker.tally import Mark
 
 logger = logging.getLogger("djtasks.worker")
@@ -49,11 +49,13 @@ class Crew:
     an outcome in the batch that is written next.
     """
 
-    def __init__(self, options: WorkerOptions, nursery: Nursery | None) -> None:
+    def __init__(self, options: WorkerOptions, shape: Shape, nursery: Nursery | None) -> None:
         self._options = options
+        self.shape = shape
+        self.limits = Limits(options)
         self.nursery = nursery
         self.pace = Pace(options.prefetch)
-        self.board = Board.create(options.processes * options.slots)
+        self.board = Board.create(CAPACITY)
         self.members: dict[int, Member] = {}
         self.hand: deque[Assignment] = deque()
         self.post_mortem: deque[Assignment] = deque()
@@ -61,7 +63,7 @@ class Crew:
         self.tally = Tally()
         self.beating = Beating(options, nursery)
         self.owner = 0
-        self._restarts: dict[int, float] = {}
+        self.missing: dict[int, float] = {}
         self._exited: set[int] = set()
         self._next_token = 1
 
@@ -69,11 +71,12 @@ class Crew:
 
     def start(self) -> None:
         """Start every child."""
-        for index in range(self._options.processes):
-            self._start(index)
+        for index in range(self.shape.processes):
+            self.add(index)
 
-    def _start(self, index: int) -> None:
-        slots = self._options.slots
+    def add(self, index: int) -> None:
+        """Start the child of this number."""
+        slots = self.shape.slots
         member = Member(index, range(index * slots, (index + 1) * slots))
         for slot in member.slots:
             self.board.end(slot)
@@ -88,6 +91,7 @@ class Crew:
                 "first_slot": member.slots.start,
                 "board_slots": self.board.slots,
                 "soft_time_limit": options.soft_time_limit,
+                "soft_limits": self.limits.soft,
                 "max_tasks_per_child": options.max_tasks_per_child,
                 "max_memory_per_child": options.max_memory_per_child,
                 "loglevel": options.loglevel,
@@ -125,10 +129,10 @@ class Crew:
 
     def restart_missing(self, now: float) -> None:
         """Start the children again that ended, those that never became ready after a pause."""
-        for index, due in list(self._restarts.items()):
+        for index, due in list(self.missing.items()):
             if due <= now and self.nursery is not None and not self.nursery.lost:
-                del self._restarts[index]
-                self._start(index)
+                del self.missing[index]
+                self.add(index)
 
     def _ended(self, member: Member, status: int, batch: Batch) -> None:
         self.collect_from(member, batch)
@@ -141,11 +145,13 @@ class Crew:
                 self._lost(token, assignment, member, status, running[token], batch)
             else:
                 self._take_back(assignment)
+        if member.leaving:
+            return
         if member.ready or member.retiring:
-            self._restarts[member.index] = now
+            self.missing[member.index] = now
         else:
             logger.error("A child ended with status %s before it was ready", status)
-            self._restarts[member.index] = now + RESTART_PAUSE
+            self.missing[member.index] = now + RESTART_PAUSE
 
     def _lost(
         self,
@@ -211,8 +217,14 @@ class Crew:
         total = 0
         for member in self.members.values():
             if member.ready and not member.retiring and member.recalled is None:
-                total += max(0, ahead * len(member.slots) - len(member.held))
+                total += max(0, ahead * member.places - len(member.held))
         return max(0, total - len(self.hand) - len(self.post_mortem))
+
+    def limit(self, rows: Iterable[tuple[str, float | None, float | None]]) -> None:
+        """Keep these limits of tasks: names, hard limits, soft limits, in seconds."""
+        self.limits.set(rows)
+        for member in self.members.values():
+            member.send(("limits", self.limits.soft))
 
     def own_as(self, owner: int) -> None:
         """Claim for this worker id from now on; the children fence with it what they store."""
@@ -223,7 +235,7 @@ class Crew:
     def take(self, deliveries: Iterable[Delivery], owner: int) -> None:
         """Take claimed messages in hand."""
         for delivery in deliveries:
-            self.hand.append(Assignment(delivery, owner, self._limit_of(delivery), None))
+            self.hand.append(Assignment(delivery, owner, self.limits.of(delivery), None))
 
     def deal(self) -> None:
         """Hand out what is in hand: losses first, then messages in their order.
@@ -237,7 +249,7 @@ class Crew:
         free: list[tuple[Member, int]] = []
         for member in self.members.values():
             if member.ready and not member.retiring and member.recalled is None:
-                room = ahead * len(member.slots) - len(member.held)
+                room = ahead * member.places - len(member.held)
                 if room > 0:
                     free.append((member, room))
         if not free:
@@ -278,21 +290,6 @@ class Crew:
             batch.add(
                 Disposal.RELEASE, assignment.delivery, assignment.owner, '"deliveries":0,"delay":0'
             )
-
-    def _limit_of(self, delivery: Delivery) -> float | None:
-        if self._options.pool != "prefork":
-            return None
-        if delivery.options is not None and "timelimit" in delivery.options:
-            try:
-                limits = json.loads(delivery.options).get("timelimit")
-                if limits and limits[0]:
-                    return float(limits[0])
-            except (ValueError, TypeError, AttributeError):
-                # A broken row: the child that is given it says so in its result.
-                return None
-        task = registry.get(delivery.task)
-        limit = task.option("time_limit") if task is not None else None
-        return limit or self._options.time_limit
 
     # --- collecting ------------------------------------------------------------------------
 
@@ -335,6 +332,11 @@ class Crew:
             self.tally.add(counted)
 
     # --- the end ---------------------------------------------------------------------------
+
+    @property
+    def occupied(self) -> int:
+        """How many of its places hold messages."""
+        return sum(min(len(m.held), m.places) for m in self.members.values() if not m.leaving)
 
     @property
     def busy(self) -> bool:
@@ -381,7 +383,7 @@ class Crew:
 
     def is_starting(self) -> bool:
         """Whether a child is missing or not ready yet."""
-        return bool(self._restarts) or any(not m.ready for m in self.members.values())
+        return bool(self.missing) or any(not m.ready for m in self.members.values())
 
     def close(self) -> None:
         """Let the children end: those that hold nothing are gone at once."""

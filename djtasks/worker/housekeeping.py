@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from djtasks.conf import conf
 from djtasks.queue.finish import TELL_WAITERS
+from djtasks.queue.held import strays, unhold
 from djtasks.queue.sql import load
 from djtasks.queue.stuck import end_stuck
 from djtasks.worker.schedule import Schedule
@@ -29,6 +30,7 @@ PRUNE_SECONDS = 0.5
 CHARTS_EVERY = 300.0
 SWEEP_EVERY = 300.0
 LEFTOVERS_EVERY = 3600.0
+HELD_EVERY = 5.0
 
 WAKE = load("wake")
 PRUNE = load("prune")
@@ -36,6 +38,7 @@ PRUNE_GROUPS = load("prune_groups")
 PRUNE_ACTIVITY = load("prune_activity")
 PRUNE_DEPTH = load("prune_depth")
 PRUNE_QUEUES = load("prune_queues")
+SWEEP_QUESTIONS = load("sweep_questions")
 SWEEP_WAITERS = load("sweep_waiters")
 SWEEP_PAYLOADS = load("sweep_payloads")
 SWEEP_STATES = load("sweep_states")
@@ -63,8 +66,11 @@ class Housekeeping:
             self._prune_charts(connection)
         if schedule.due("waiters", SWEEP_EVERY):
             connection.execute(SWEEP_WAITERS)
+        if schedule.due("held", HELD_EVERY):
+            self._free_held(connection)
         if schedule.due("leftovers", LEFTOVERS_EVERY):
             connection.execute(PRUNE_QUEUES)
+            connection.execute(SWEEP_QUESTIONS)
             connection.execute(SWEEP_PAYLOADS)
             self._end_stuck(connection)
             if age := _result_age():
@@ -127,6 +133,15 @@ class Housekeeping:
                 plan_by_index(connection)
                 row = connection.execute(SWEEP_ATTEMPTS, batch).fetchone()
             after = row[0] if row else None
+
+    def _free_held(self, connection: psycopg.Connection[Any]) -> None:
+        """Make ready what is held of tasks that are not paused: a claim and a resume crossed."""
+        cursor = connection.cursor()
+        queues: set[str] = set()
+        for task in strays(cursor):
+            queues.update(unhold(cursor, task, stopping=self._stopping))
+        for queue in sorted(queues):
+            connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
 
     @staticmethod
     def _end_stuck(connection: psycopg.Connection[Any]) -> None:

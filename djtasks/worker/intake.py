@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from djtasks.conf import conf
-from djtasks.queue.claim import Positions
+from djtasks.queue.claim import Positions, taken
 from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
+from djtasks.worker.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,10 +40,11 @@ class Intake:
     ``hungry`` means that there may be messages which nothing would announce.
     """
 
-    def __init__(self, options: WorkerOptions) -> None:
+    def __init__(self, options: WorkerOptions, shape: Shape | None = None) -> None:
         self._options = options
+        self._shape = shape or Shape(options)
         self.positions = Positions()
-        self.positions.set_queues(options.queues or ())
+        self.positions.set_queues(self._shape.queues or ())
         self.hungry = True
         self.claimed = 0
         self._woken = False
@@ -73,6 +75,15 @@ class Intake:
         self._woken = False
         self._due_at = 0.0
 
+    def reshaped(self) -> None:
+        """Serve other queues, or run another number: what the shape says now."""
+        queues = self._shape.queues
+        if queues is None:
+            queues = tuple(filter(self._shape.serves, self.positions.queues))
+            self._queues_at = 0.0
+        self.positions.set_queues(queues)
+        self.start_over()
+
     def on_notify(self, channel: str, queue: str) -> None:
         """Take a notification: messages were committed, ready or for later."""
         # Also during a turn, whose claim may have been taken before.
@@ -80,7 +91,7 @@ class Intake:
         if channel == "djtasks_due":
             self._due_at = 0.0
             self._due_news = True
-        if self._options.queues is None and queue not in self._options.excluded_queues:
+        if self._shape.queues is None and self._shape.serves(queue):
             self._notified.add(queue)
             self.positions.add_queue(queue)
 
@@ -129,7 +140,7 @@ class Intake:
         turn.promote = self._due_at is not None and self._due_at <= now
         if turn.promote:
             self.positions.rewind()
-        if self._options.queues is None and (turn.promote or now >= self._queues_at):
+        if self._shape.queues is None and (turn.promote or now >= self._queues_at):
             # What is promoted may be in a queue that had nothing ready before.
             turn.queues = []
             self._notified.clear()
@@ -144,10 +155,12 @@ class Intake:
         """Learn from a turn that was carried out; returns what it claimed."""
         if not turn.limit:
             return []
-        claimed = turn.claimed
+        met = turn.claimed
+        claimed = taken(met)
         self.claimed += len(claimed)
-        self._full = len(claimed) >= turn.limit
-        self.positions.claimed(claimed, turn.limit, began, now)
+        # What is held instead of taken is met once: there may be more behind it.
+        self._full = len(met) >= turn.limit
+        self.positions.claimed(met, turn.limit, began, now)
         asked = False
         if turn.wants_work is not None:
             self._woken = turn.wants_work
@@ -173,7 +186,10 @@ class Intake:
 
     def _serve(self, ready: list[str]) -> None:
         before = set(self.positions.queues)
-        queues = (set(ready) | self._notified) - set(self._options.excluded_queues)
+        if self._shape.queues is not None:
+            # Told meanwhile to serve some only.
+            return
+        queues = {queue for queue in (*ready, *self._notified) if self._shape.serves(queue)}
         self.positions.set_queues(sorted(queues))
         if queues - before:
             self.hungry = True

@@ -24,6 +24,7 @@ from djtasks.worker.gauge import Gauge
 from djtasks.worker.housekeeping import Housekeeping
 from djtasks.worker.memory import held_by
 from djtasks.worker.orders import Orders
+from djtasks.worker.questions import Questions
 from djtasks.worker.rescue import Rescue
 from djtasks.worker.schedule import Schedule
 from djtasks.worker.session import CONNECT_TIMEOUT, RawUUID
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from psycopg.abc import Buffer
 
     from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.questions import Question
     from djtasks.worker.report import Reading, Report
     from djtasks.worker.rescue import Losses
+    from djtasks.worker.shape import Shape
     from djtasks.worker.tally import Tally
 
 logger = logging.getLogger("djtasks.worker")
@@ -54,6 +57,8 @@ PERIODIC_EVERY = 2.0
 BEAT = load("beat")
 OBEYED = load("obeyed")
 HAS_SCHEDULES = load("has_schedules")
+LIMITS = load("limits")
+RESHAPE = load("reshape")
 
 _REGISTER = """
 INSERT INTO djtasks_worker
@@ -76,23 +81,32 @@ class Keeper(threading.Thread):
     """Keeps the worker's row alive and rescues the messages of those whose row is not.
 
     ``report`` tells what is written to that row, ``tally`` what was counted for the charts.
-    ``adopt`` is given messages of dead workers whose end is to be recorded, ``obey`` what the
-    worker is told to do, ``given_up`` is called when others have given this worker up, and ``beat``
-    when there is a schedule to send; all from this thread.
+    ``shape`` is what the row says of the worker itself. ``adopt`` is given messages of dead workers
+    whose end is to be recorded, ``obey`` what the worker is told to do, ``ask`` what it is to
+    answer, ``limit`` the time limits that are set for tasks, ``given_up`` is called when others
+    have given this worker up, and ``beat`` when there is a schedule to send; all from this thread.
     """
 
     def __init__(
         self,
         options: WorkerOptions,
+        shape: Shape,
         report: Report,
         tally: Tally,
         adopt: Callable[[Losses], None],
         obey: Callable[[Orders], None],
+        ask: Callable[[Question], None],
+        limit: Callable[[list[tuple[str, float | None, float | None]]], None],
         given_up: Callable[[], None],
         beat: Callable[[], None],
     ) -> None:
         super().__init__(name="djtasks-keeper", daemon=True)
         self._options = options
+        self._shape = shape
+        self._shown = shape.version
+        self.questions = Questions(ask)
+        self._limit = limit
+        self._limits: list[tuple[Any, ...]] = []
         self._report = report
         self._tally = tally
         self._gauge = Gauge()
@@ -124,10 +138,11 @@ class Keeper(threading.Thread):
         ``locked`` says that the worker's session can hold a lock; one that cannot has a longer
         lease. Raises ``psycopg.Error``.
         """
-        options = self._options
+        options, shape = self._options, self._shape
         lease = float(conf.LEASE if locked else conf.POOLED_LEASE)
         began = time.monotonic()
         with self._guard:
+            self._shown = shape.version
             row = (
                 self._open()
                 .execute(
@@ -136,9 +151,9 @@ class Keeper(threading.Thread):
                         options.hostname,
                         os.getpid(),
                         options.pool,
-                        options.concurrency,
-                        None if options.queues is None else list(options.queues),
-                        list(options.excluded_queues),
+                        shape.concurrency,
+                        None if shape.queues is None else list(shape.queues),
+                        list(shape.excluded_queues),
                         __version__,
                         lease,
                         locked,
@@ -169,12 +184,19 @@ class Keeper(threading.Thread):
         self._schedule.soon("beat")
         self._stirred.set()
 
+    def answer(self, question: Question, answer: Any) -> None:
+        """Write the answer to a question, soon; from any thread."""
+        self.questions.answer(question, answer)
+        self._stirred.set()
+
     def stop(self) -> None:
         """Take the worker's row away and end."""
         self._stop_asked.set()
         self._stirred.set()
         self.join(10)
         with suppress(psycopg.Error), self._guard:
+            self.questions.take()
+            self.questions.write(self._open())
             self._tally.write(self._open())
             self._open().execute("DELETE FROM djtasks_worker WHERE id = %s", (self._worker_id,))
         self._drop()
@@ -203,6 +225,9 @@ class Keeper(threading.Thread):
 
     def _tick(self) -> None:
         connection = self._open()
+        self.questions.take()
+        self._show_shape(connection)
+        self.questions.write(connection)
         reading = self._report.read()
         if (reading.quiet, reading.key) != self._told:
             self._schedule.soon("beat")
@@ -215,9 +240,7 @@ class Keeper(threading.Thread):
         if self._schedule.due("tally", TALLY_EVERY):
             self._tally.write(connection)
         if self._gauge.is_due:
-            self._gauge.look(
-                connection, {*(self._options.queues or ()), *self._tally.queues_seen()}
-            )
+            self._gauge.look(connection, {*(self._shape.queues or ()), *self._tally.queues_seen()})
         if not self._beats and self._schedule.due("periodic", PERIODIC_EVERY):
             self._look_for_schedules(connection)
         self._housekeeping.tidy(connection)
@@ -252,7 +275,32 @@ class Keeper(threading.Thread):
         signals.heartbeat_sent.emit(None)
         if row[0] != self._orders:
             self._pass_on(connection, row[0])
+        if row[1]:
+            self.questions.read(connection, self._worker_id)
+        limits = connection.execute(LIMITS).fetchall()
+        if limits != self._limits:
+            self._limit(limits)
+            self._limits = limits
         return True
+
+    def _show_shape(self, connection: psycopg.Connection[Any]) -> None:
+        """Have the row say which queues are served and how many tasks are run at once."""
+        shape = self._shape
+        version = shape.version
+        if version == self._shown:
+            return
+        connection.execute(
+            RESHAPE,
+            {
+                "worker": self._worker_id,
+                "concurrency": shape.concurrency,
+                "queues": None if shape.queues is None else list(shape.queues),
+                "excluded": list(shape.excluded_queues),
+            },
+        )
+        self._shown = version
+        # What was enqueued before that to a queue that is new here has woken nobody.
+        self._obey(Orders(look=True))
 
     def _pass_on(self, connection: psycopg.Connection[Any], text: str) -> None:
         """Give orders to the parent, for which it is no harm to be told twice."""

@@ -30,7 +30,11 @@ class Assignment(NamedTuple):
 
 
 class Member:
-    """A child, and the messages that it holds by their tokens."""
+    """A child, and the messages that it holds by their tokens.
+
+    ``places`` is how many it runs at once; ``retiring`` that it takes no more, and ``leaving`` that
+    no other is started in its place.
+    """
 
     def __init__(self, index: int, slots: range) -> None:
         self.index = index
@@ -44,6 +48,8 @@ class Member:
         self.pid: int | None = None
         self.ready = False
         self.retiring = False
+        self.leaving = False
+        self.places = len(slots)
         self.killing: tuple[int, float] | None = None
         self.recalled: int | None = None
         self._unsent = bytearray()
@@ -81,6 +87,21 @@ class Member:
         """Hand over messages to run, in this order."""
         self.held.update(entries)
         self.send([(token, tuple(a.delivery), a.lost) for token, a in entries])
+
+    def leave(self, *, for_good: bool) -> None:
+        """Have the child end when it has run what it runs; nothing more is given to it."""
+        self.retiring = True
+        self.leaving = for_good
+        self.send(("leave",))
+
+    def resize(self, places: int) -> None:
+        """Have a child of threads run so many at once.
+
+        The slots of those that are too many are looked at until the child's end: they still run.
+        """
+        self.places = places
+        self.slots = range(self.slots.start, max(self.slots.stop, self.slots.start + places))
+        self.send(("slots", places))
 
     def drain(self, collect: Callable[[Member, Batch], None], batch: Batch) -> None:
         """Collect what a dying child still says, until its end closes the socket."""

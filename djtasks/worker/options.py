@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from djtasks.exceptions import ImproperlyConfigured
+from djtasks.worker.board import CAPACITY
+from djtasks.worker.shape import check_scale
 
 Pool = Literal["prefork", "threads", "solo"]
 StartMethod = Literal["forkserver", "spawn"]
@@ -34,7 +36,8 @@ class WorkerOptions:
     """The options of ``runtaskworker``; times in seconds, memory in KiB.
 
     ``queues`` None serves every queue. ``prefetch`` is how many messages a child may hold;
-    None follows the measured run times.
+    None follows the measured run times. ``autoscale`` is the most and the fewest tasks at once; it
+    begins with ``concurrency``.
     """
 
     database: str = "default"
@@ -54,6 +57,7 @@ class WorkerOptions:
     max_tasks: int | None = None
     soft_shutdown_timeout: float = 0.0
     beat: bool = True
+    autoscale: tuple[int, int] | None = None
 
     def check(self) -> None:
         """Raise :class:`ImproperlyConfigured` for what the chosen pool cannot do."""
@@ -80,18 +84,12 @@ class WorkerOptions:
                 f"--soft-time-limit {self.soft_time_limit} is beyond --time-limit "
                 f"{self.time_limit}: tasks would be killed before they are told."
             )
-        if self.concurrency < 1:
-            raise ImproperlyConfigured(f"--concurrency must be at least 1, not {self.concurrency}.")
-
-    @property
-    def processes(self) -> int:
-        """How many child processes run tasks."""
-        return self.concurrency if self.pool == "prefork" else 1
-
-    @property
-    def slots(self) -> int:
-        """How many tasks one child runs at once."""
-        return self.concurrency if self.pool == "threads" else 1
+        if not 1 <= self.concurrency <= CAPACITY:
+            raise ImproperlyConfigured(
+                f"--concurrency must be from 1 to {CAPACITY}, not {self.concurrency}."
+            )
+        if self.autoscale is not None:
+            check_scale(*self.autoscale, self.pool, ImproperlyConfigured)
 
 
 def node_name(given: str | None) -> str:

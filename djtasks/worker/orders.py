@@ -13,17 +13,22 @@ CHANNEL = "djtasks_orders"
 """Where workers that can listen are told of new orders; the payload is a worker's id."""
 
 
+EVERYBODY = "*"
+"""The payload that every worker takes for its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Orders:
     """The orders in a worker's row.
 
     ``quiet`` is None where nothing is said of it; ``terminate`` has the number of a signal for
-    the id of each task that is to be ended.
+    the id of each task that is to be ended. ``look`` has it look for work, whatever it knows.
     """
 
     quiet: bool | None = None
     stop: bool = False
     terminate: dict[bytes, int] = field(default_factory=dict)
+    look: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Orders:

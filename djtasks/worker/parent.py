@@ -12,14 +12,18 @@ import psycopg
 
 from djtasks import signals
 from djtasks.execution.lost import Verdict
+from djtasks.worker.answers import Answers
+from djtasks.worker.autoscale import Autoscaler
 from djtasks.worker.crew import Crew
 from djtasks.worker.intake import Intake
 from djtasks.worker.keeper import Keeper
 from djtasks.worker.link import Link
 from djtasks.worker.member import Assignment
-from djtasks.worker.orders import CHANNEL, Orders
+from djtasks.worker.orders import CHANNEL, EVERYBODY, Orders
 from djtasks.worker.report import Report
 from djtasks.worker.session import Session, Turn
+from djtasks.worker.shape import Shape
+from djtasks.worker.sizing import fit
 from djtasks.worker.stop import Stop, Stopping
 from djtasks.worker.watch import Watch
 
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions
+    from djtasks.worker.questions import Question
     from djtasks.worker.rescue import Losses
 
 logger = logging.getLogger("djtasks.worker")
@@ -47,22 +52,28 @@ class Parent:
 
     def __init__(self, options: WorkerOptions, nursery: Nursery | None) -> None:
         self.options = options
-        self.crew = Crew(options, nursery)
+        self.shape = Shape(options)
+        self.crew = Crew(options, self.shape, nursery)
         self.watch = Watch(self.crew, options.pool)
-        self.intake = Intake(options)
+        self.intake = Intake(options, self.shape)
         self.session = Session(options.database, options.hostname, self._on_notify)
         self.stop = Stop(options)
         self.report = Report(self.crew)
         self.keeper = Keeper(
             options,
+            self.shape,
             self.report,
             self.crew.tally,
             self._from_keeper_adopt,
             self._from_keeper_obey,
+            self._from_keeper_ask,
+            self._from_keeper_limit,
             self._from_keeper_given_up,
             self.crew.beating.begin,
         )
         self.link = Link(self.session)
+        self.answers = Answers(self)
+        self.autoscaler = Autoscaler()
         self.worker_id = 0
         self.loop: asyncio.AbstractEventLoop | None = None
         self._stirred = asyncio.Event()
@@ -245,7 +256,7 @@ class Parent:
 
     def _on_notify(self, channel: str, payload: str) -> None:
         if channel == CHANNEL:
-            if payload == str(self.worker_id):
+            if payload in (str(self.worker_id), EVERYBODY):
                 self.keeper.stir()
             return
         self.intake.on_notify(channel, payload)
@@ -257,6 +268,27 @@ class Parent:
             await asyncio.sleep(WATCH_INTERVAL if self.watch.is_needed() else 0.1)
             self.watch.look()
             self.crew.beating.look(time.monotonic())
+            self._scale()
+
+    def _scale(self) -> None:
+        """Run more or fewer tasks at once, where the worker was asked to scale itself."""
+        shape = self.shape
+        if shape.autoscale is None or self.stop.stage is not Stopping.NO:
+            return
+        size = self.autoscaler.size(
+            time.monotonic(), shape.concurrency, self.crew.occupied, *shape.autoscale
+        )
+        if size != shape.concurrency:
+            logger.info("Scaling from %d to %d tasks at once", shape.concurrency, size)
+            shape.resize(size)
+            self.reshaped()
+
+    def reshaped(self) -> None:
+        """Do what the shape says now, and have the worker's row say it."""
+        fit(self.crew)
+        self.intake.reshaped()
+        self.keeper.stir()
+        self._stirred.set()
 
     # --- from the keeper's thread ------------------------------------------------------------
 
@@ -267,6 +299,14 @@ class Parent:
     def _from_keeper_obey(self, orders: Orders) -> None:
         if self.loop is not None:
             self.loop.call_soon_threadsafe(self._obey, orders)
+
+    def _from_keeper_ask(self, question: Question) -> None:
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self._ask, question)
+
+    def _from_keeper_limit(self, rows: list[tuple[str, float | None, float | None]]) -> None:
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.crew.limit, rows)
 
     def _from_keeper_given_up(self) -> None:
         if self.loop is not None:
@@ -283,6 +323,9 @@ class Parent:
             self.intake.hungry = True
             self._stirred.set()
 
+    def _ask(self, question: Question) -> None:
+        self.keeper.answer(question, self.answers.to(question))
+
     def _obey(self, orders: Orders) -> None:
         """Do what the worker was told; to be told once more changes nothing."""
         if orders.quiet is not None and orders.quiet is not self.report.quiet:
@@ -293,6 +336,8 @@ class Parent:
             # Whether it was to be woken is not known any more: its row says no while it is quiet.
             self.intake.start_over()
             self.keeper.stir()
+        if orders.look:
+            self.intake.start_over()
         if orders.terminate:
             self.crew.terminations.order(orders.terminate)
         if orders.stop and self.stop.stage is Stopping.NO:

@@ -32,6 +32,7 @@ class Runner:
             hostname=config["hostname"],
             coroutine=self._loop,
             soft_time_limit=config["soft_time_limit"],
+            soft_limits=config["soft_limits"],
             owner=config["owner"],
             database=config["database"],
         )
@@ -40,6 +41,11 @@ class Runner:
     def close(self) -> None:
         """End what the runner has started."""
         self._loop.close()
+
+    def limit(self, soft: dict[str, float]) -> None:
+        """Keep these soft limits of tasks, in seconds by name, instead of those in their code."""
+        self.place.soft_limits = soft
+        self._executors = {}
 
     def executor(self, name: str) -> Executor | None:
         """The executor of a task, or None if the task is unknown here."""

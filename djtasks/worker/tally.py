@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -88,6 +89,7 @@ class Tally:
         self._guard = threading.Lock()
         self._counts: Counts = {}
         self._kept: dict[int, Counts] = {}
+        self._totals: Counter[str] = Counter()
         self._queues: set[str] = set()
         self._told = False
 
@@ -111,6 +113,11 @@ class Tally:
                     runtimes[number] = runtimes.get(number, 0) + 1
                     if seconds > count.longest:
                         count.longest = seconds
+
+    def totals(self) -> dict[str, int]:
+        """How many runs of each task have been counted since the worker's start."""
+        with self._guard:
+            return dict(self._totals + _by_task(self._counts))
 
     def queues_seen(self) -> set[str]:
         """The queues that something came from since the last call of this."""
@@ -148,12 +155,20 @@ class Tally:
     def _put_by(self, now: float) -> None:
         with self._guard:
             counts, self._counts = self._counts, {}
+            self._totals.update(_by_task(counts))
         if not counts:
             return
         self._queues.update(queue for queue, _task in counts)
         kept = self._kept.setdefault(int(now // 60), {})
         for key, count in counts.items():
             kept.setdefault(key, Count()).add(count)
+
+
+def _by_task(counts: Counts) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (_queue, task), count in counts.items():
+        found[task] += sum(count.ends)
+    return found
 
 
 def _rows(counts: Counts) -> str:

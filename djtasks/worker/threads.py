@@ -59,21 +59,20 @@ class ThreadedChild:
         self._arrived = threading.Condition()
         self._sending = threading.Lock()
         self._ended = False
+        self._working: dict[int, threading.Thread] = {}
+        self._leaving = False
 
     def serve(self, frames: list[Any]) -> None:
         """Hand out what arrives until the parent closes the socket."""
-        threads = [
-            threading.Thread(target=self._work, args=(self._first_slot + i,), name=f"task-{i}")
-            for i in range(self._slots)
-        ]
-        for thread in threads:
-            thread.daemon = True
-            thread.start()
+        self._start_missing()
         while True:
             for frame in frames:
                 if frame is None:
-                    self._end(threads)
+                    self._end()
                     return
+                if isinstance(frame, tuple):
+                    self._obey(*frame)
+                    continue
                 if frame == "recall":
                     self._give_back()
                     continue
@@ -83,18 +82,56 @@ class ThreadedChild:
                 with self._arrived:
                     self._pending.extend(frame)
                     self._arrived.notify(len(frame))
+            if self._leaving:
+                self._end()
+                with self._sending:
+                    self._sock.sendall(note("worn out", []))
+                return
             frames = self._reader.wait()
             if not frames:
-                self._end(threads)
+                self._end()
                 return
+
+    def _obey(self, order: str, detail: Any = None) -> None:
+        """Do what the parent says about the child itself."""
+        match order:
+            case "limits":
+                self._runner.limit(detail)
+            case "slots":
+                with self._arrived:
+                    self._slots = detail
+                    self._arrived.notify_all()
+                self._start_missing()
+            case "leave":
+                self._give_back()
+                self._leaving = True
+
+    def _start_missing(self) -> None:
+        """Start a thread for each slot that has none."""
+        with self._arrived:
+            for slot in range(self._first_slot, self._first_slot + self._slots):
+                if slot not in self._working:
+                    thread = threading.Thread(
+                        target=self._work,
+                        args=(slot,),
+                        name=f"task-{slot - self._first_slot}",
+                        daemon=True,
+                    )
+                    self._working[slot] = thread
+                    thread.start()
 
     def _work(self, slot: int) -> None:
         while True:
             with self._arrived:
-                while not self._pending:
+                while slot < self._first_slot + self._slots and not self._pending:
                     if self._ended:
                         return
                     self._arrived.wait()
+                if slot >= self._first_slot + self._slots:
+                    # There are too many. Whoever was woken instead takes what is there.
+                    del self._working[slot]
+                    self._arrived.notify()
+                    return
                 token, row, lost = self._pending.popleft()
                 self._board.begin(slot, token)
             began = time.perf_counter()
@@ -113,9 +150,10 @@ class ThreadedChild:
             with self._sending:
                 self._sock.sendall(note("recalled", unbegun))
 
-    def _end(self, threads: list[threading.Thread]) -> None:
+    def _end(self) -> None:
         with self._arrived:
             self._ended = True
             self._arrived.notify_all()
-        for thread in threads:
+            working = list(self._working.values())
+        for thread in working:
             thread.join()

@@ -27,7 +27,7 @@ class Watch:
         if self._crew.terminations:
             return True
         for member in self._crew.members.values():
-            if len(member.held) > len(member.slots) or member.has_unsent:
+            if len(member.held) > member.places or member.has_unsent:
                 return True
             if any(assignment.limit is not None for assignment in member.held.values()):
                 return True
@@ -51,11 +51,12 @@ class Watch:
         for slot, (token, seconds) in zip(member.slots, running, strict=True):
             self._limit(member, slot, token, seconds)
         # A token may still be on the board after its outcome was collected.
-        if all(token in member.held and seconds > STUCK_AFTER for token, seconds in running):
-            if len(member.held) > len(member.slots):
-                self._recall(member, running[0][0])
+        stuck = [token for token, s in running if s > STUCK_AFTER and token in member.held]
+        if len(stuck) >= member.places:
+            if len(member.held) > member.places:
+                self._recall(member, stuck[0])
             else:
-                member.recalled = running[0][0]
+                member.recalled = stuck[0]
 
     def _limit(self, member: Member, slot: int, token: int, seconds: float) -> None:
         assignment = member.held.get(token)

@@ -1,6 +1,6 @@
 -- The numbers of the overview that no queue tells, each counted to a limit.
--- Plan: Limits over Index Only Scans using djtasks_message_due, djtasks_message_after and
--- djtasks_taskresult_bad.
+-- Plan: Limits over Index Only Scans using djtasks_message_due, djtasks_message_after,
+-- djtasks_taskresult_bad and djtasks_message_held.
 SELECT (SELECT count(*) FROM (
             SELECT FROM djtasks_message WHERE state = 1 LIMIT %(limit)s + 1
         ) AS scheduled),
@@ -11,4 +11,7 @@ SELECT (SELECT count(*) FROM (
             SELECT FROM djtasks_taskresult
             WHERE state = 'FAILURE' AND date_done >= now() - interval '24 hours'
             LIMIT %(limit)s + 1
-        ) AS failed)
+        ) AS failed),
+       (SELECT count(*) FROM (
+            SELECT FROM djtasks_message WHERE state = 4 LIMIT %(limit)s + 1
+        ) AS held)

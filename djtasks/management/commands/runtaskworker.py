@@ -85,6 +85,11 @@ class Command(BaseCommand):
             help="seconds that QUIT allows for what runs before it is ended",
         )
         add("--no-beat", action="store_true", help="leave periodic tasks to others")
+        add(
+            "--autoscale",
+            metavar="MAX,MIN",
+            help="run between MIN and MAX tasks at once, as there is to do (instead of -c)",
+        )
         add("--reload", action="store_true", help="start again when the code changes")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -132,6 +137,10 @@ class Command(BaseCommand):
             raise ImproperlyConfigured(
                 f"--concurrency must be a number or 'auto', not {concurrency!r}."
             ) from None
+        autoscale = None if given["autoscale"] is None else _scale(given["autoscale"])
+        if autoscale is not None:
+            # It begins with the fewest, and grows when there is something to do.
+            concurrency = autoscale[1]
         return WorkerOptions(
             database=given["database"] or conf.DATABASE,
             queues=None if given["queues"] is None else _names(given["queues"]),
@@ -152,7 +161,19 @@ class Command(BaseCommand):
             or conf.WORKER_SOFT_SHUTDOWN_TIMEOUT,
             # One that ends by itself would send by chance.
             beat=not (given["no_beat"] or given["drain"]),
+            autoscale=autoscale,
         )
+
+
+def _scale(text: str) -> tuple[int, int]:
+    """The most and the fewest tasks at once; one number is both the most, and 1 the fewest."""
+    most, _comma, fewest = text.partition(",")
+    try:
+        return int(most), int(fewest or 1)
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"--autoscale must be the most and the fewest tasks at once, as in 10,2, not {text!r}."
+        ) from None
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
--- Renew a worker's lease with the database's clock, say what it does, and read what it is told.
+-- Renew a worker's lease with the database's clock, say what it does, and read what it is told and
+-- whether it is asked something.
 -- No row: others have given this worker up. A quiet worker is not to be woken.
 UPDATE djtasks_worker
 SET heartbeat = now(),
@@ -8,4 +9,7 @@ SET heartbeat = now(),
     running = %(running)s,
     memory = coalesce(%(memory)s, memory)
 WHERE id = %(worker)s
-RETURNING orders
+RETURNING orders,
+          EXISTS (
+              SELECT FROM djtasks_question q WHERE q.worker_id = %(worker)s AND q.answer IS NULL
+          )
