@@ -14,6 +14,7 @@ from djtasks.exceptions import MaxRetriesExceededError, Retry
 from djtasks.execution.request import Context, current_frame, drop_innermost, push
 from djtasks.execution.retry import exhausted
 from djtasks.ids import to_uuid
+from djtasks.queue.aborting import requested
 from djtasks.queue.state import store_state
 
 if TYPE_CHECKING:
@@ -149,6 +150,21 @@ class Running(Options):
             custom_id=custom_id,
             traceback=kwargs.get("traceback"),
         )
+
+    def is_aborted(self) -> bool:
+        """Whether somebody has asked the running task to end: it should return soon.
+
+        Asked by ``AbortableAsyncResult.abort()``, or by terminating it where no process can be
+        killed for it (the pools threads and solo). After the latter the task ends as REVOKED,
+        whatever it returns or raises once this was true. Each call is a query: ask a few times a
+        second.
+        """
+        request = self.request
+        if request.called_directly or request.is_eager or request.id is None:
+            return False
+        if request.abort is None:
+            request.abort = requested(to_uuid(request.id)[0])
+        return request.abort is not None
 
     def replace(self, sig: Signature[Any]) -> Any:
         """Let another signature take the running task's place, as in Celery.

@@ -106,7 +106,7 @@ def test_eligible_counts_as_the_operation_does() -> None:
         "run_now": (2, {**unbegun, Reason.READY: 1, Reason.WAITING: 1}),
         "revoke": (4, unbegun),
         "move": (4, unbegun),
-        "terminate": (1, {Reason.POOL: 1, Reason.NOT_RUNNING: 4, Reason.ENDED: 5}),
+        "terminate": (2, {Reason.NOT_RUNNING: 4, Reason.ENDED: 5}),
         "delete": (5, {Reason.QUEUED_REVOKE: 4, Reason.RUNNING: 2}),
     }
     for operation, (done, reasons) in expected.items():
@@ -115,7 +115,7 @@ def test_eligible_counts_as_the_operation_does() -> None:
         by_ids = control.eligible(operation, ids)  # type: ignore[arg-type]
         assert (by_ids.done, skipped(by_ids)) == told, operation
     assert eligible("retry", also_succeeded=True)[0] == 4
-    assert control.terminate(ids).done == 1
+    assert control.terminate(ids).done == 2
     assert control.delete(ids).done == 5
     assert control.run_now(ids).done == 2
     assert control.revoke(ids).done == 4

@@ -12,7 +12,7 @@ from django.db import connections
 
 from djtasks import control
 from djtasks.control import Outcome, Reason
-from djtasks.models import Worker
+from djtasks.models import Message, Worker
 from djtasks.queue.connect import parameters
 from tests.test_control_placing import running
 from tests.test_control_retry import because, failed, skipped
@@ -64,11 +64,8 @@ def test_the_worker_that_runs_a_task_is_told_to_end_it() -> None:
 
 
 def test_what_cannot_be_terminated_is_passed_over_and_told() -> None:
-    threads, solo = a_worker(pool="threads"), a_worker(pool="solo")
     ended = failed()
     ids = [
-        running(add.delay(1, 2), threads.id).id,
-        running(add.delay(1, 2), solo.id).id,
         running(add.delay(1, 2), 999_999).id,
         add.delay(1, 2).id,
         ended.id,
@@ -76,14 +73,21 @@ def test_what_cannot_be_terminated_is_passed_over_and_told() -> None:
     ]
     outcome = control.terminate(ids)
     assert skipped(outcome) == because(
-        Reason.POOL,
-        Reason.POOL,
         Reason.WORKER_GONE,
         Reason.NOT_RUNNING,
         Reason.ENDED,
         Reason.UNKNOWN,
     )
-    assert (outcome.done, orders_of(threads), orders_of(solo)) == (0, {}, {})
+    assert outcome.done == 0
+
+
+@pytest.mark.parametrize("pool", ["threads", "solo"])
+def test_a_worker_without_processes_is_told_and_its_task_is_asked_to_end(pool: str) -> None:
+    worker = a_worker(pool=pool)
+    result = running(add.delay(1, 2), worker.id)
+    assert control.terminate([result.id]) == Outcome(1)
+    assert orders_of(worker) == {"terminate": {result.key.hex: "SIGTERM"}}
+    assert Message.objects.get(id=result.key).abort == "REVOKED"
 
 
 @pytest.mark.parametrize("signal", ["SIGSTOP", "STOP", "SIGUSR2", "", "9"])

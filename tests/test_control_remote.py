@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.db import transaction
 
 from djtasks import app, control
 from djtasks.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded
-from djtasks.models import Message, Question, TaskSetting, Worker
+from djtasks.models import Question, TaskSetting
 from tests.testapp import tasks
 from tests.worker_process import Journal, WorkerProcess, eventually
 
@@ -163,108 +163,6 @@ def test_arguments_that_are_hidden_stay_hidden() -> None:
 # --- what they are told ----------------------------------------------------------------------
 
 
-def children(worker: WorkerProcess) -> int:
-    return len(worker.children)
-
-
-def at_once(journal: Journal, number: int, gate: Path, queue: str = "celery") -> Callable[[], bool]:
-    for n in range(number + 3):
-        tasks.early.apply_async((str(journal), f"{n}", [f"hold:{gate}"]), queue=queue)
-    return lambda: len(journal.tally("held")) == number
-
-
-def test_a_pool_of_processes_grows_and_shrinks(journal: Journal, gate: Path) -> None:
-    with WorkerProcess("-c", "1", "-n", "pool@here") as worker:
-        replies = app.control.pool_grow(2, ["pool@here"], reply=True, timeout=10)
-        assert replies == [{"pool@here": {"ok": "pool will grow"}}]
-        eventually(lambda: children(worker) == 3)
-        eventually(lambda: Worker.objects.get(pid=worker.pid).concurrency == 3)
-        full = at_once(journal, 3, gate)
-        eventually(full)
-        app.control.pool_shrink(2, ["pool@here"], reply=True, timeout=10)
-        assert full(), "what runs is finished"
-        gate.touch()
-        eventually(lambda: not Message.objects.exists())
-        eventually(lambda: children(worker) == 1)
-        assert tasks.add.delay(1, 2).get(timeout=10) == 3
-        assert sum(journal.tally("begin").values()) == 6
-        before = {child.pid for child in worker.children}
-        app.control.pool_restart(destination=["pool@here"], reply=True, timeout=10)
-        eventually(lambda: children(worker) == 1 and {c.pid for c in worker.children} != before)
-        assert tasks.add.delay(1, 2).get(timeout=10) == 3
-        refused = app.control.pool_shrink(1, reply=True, timeout=10)
-        assert refused is not None
-        assert "1 to 1024" in refused[0]["pool@here"]["error"]
-
-
-def test_a_pool_of_threads_grows_and_shrinks(journal: Journal, gate: Path) -> None:
-    with WorkerProcess("-P", "threads", "-c", "1", "--prefetch", "1"):
-        app.control.pool_grow(2, reply=True, timeout=10)
-        eventually(at_once(journal, 3, gate))
-        app.control.pool_shrink(2, reply=True, timeout=10)
-        gate.touch()
-        eventually(lambda: not Message.objects.exists())
-        assert sum(journal.tally("begin").values()) == 6
-        journal.path.unlink()
-        gate.unlink()
-        eventually(at_once(journal, 1, gate))
-        time.sleep(0.5)
-        assert len(journal.tally("held")) == 1
-        app.control.pool_restart(reply=True, timeout=10)
-        gate.touch()
-        eventually(lambda: not Message.objects.exists())
-        assert set(journal.tally("begin").values()) == {1}
-
-
-def test_a_worker_serves_queues_that_it_is_told_to() -> None:
-    with WorkerProcess("-c", "1", "-Q", "first", "-n", "served@here") as worker:
-        waits = tasks.add.apply_async((1, 2), queue="second")
-        replies = app.control.add_consumer("second", destination=["served@here"], reply=True)
-        assert replies == [{"served@here": {"ok": "add consumer second"}}]
-        assert waits.get(timeout=10) == 3
-        assert Worker.objects.get(pid=worker.pid).queues == ["first", "second"]
-        began = time.monotonic()
-        assert tasks.add.apply_async((1, 3), queue="second").get(timeout=10) == 4
-        assert time.monotonic() - began < 2, "it is woken for it"
-        app.control.cancel_consumer("second", destination="served@here", reply=True)
-        waits = tasks.add.apply_async((1, 2), queue="second")
-        assert tasks.add.apply_async((1, 2), queue="first").get(timeout=10) == 3
-        assert waits.state == "PENDING"
-
-
-def test_a_worker_for_all_queues_leaves_one_out_that_it_is_told_to() -> None:
-    with WorkerProcess("-c", "1"):
-        tasks.add.apply_async((1, 2), queue="second").get(timeout=10)
-        app.control.cancel_consumer("second", reply=True)
-        waits = tasks.add.apply_async((1, 2), queue="second")
-        assert tasks.add.apply_async((1, 2), queue="first").get(timeout=10) == 3
-        assert waits.state == "PENDING"
-        app.control.add_consumer("second", reply=True)
-        assert waits.get(timeout=10) == 3
-
-
-def test_an_order_stands_until_the_worker_obeys_it() -> None:
-    with WorkerProcess("-c", "1", "-n", "late@here") as worker:
-        worker.send(signal.SIGSTOP)
-        try:
-            replies = app.control.pool_grow(1, reply=True, timeout=0.2)
-            assert replies is not None
-            assert (list(replies), replies.missing) == ([], ("late@here",))
-            assert app.control.pool_grow(1) is None
-        finally:
-            worker.send(signal.SIGCONT)
-        eventually(lambda: children(worker) == 3)
-        eventually(lambda: not Question.objects.exists())
-
-
-def test_a_worker_is_shut_down() -> None:
-    with WorkerProcess("-c", "1", "-n", "end@here") as worker:
-        assert app.control.shutdown(["end@here"], reply=True) == [
-            {"end@here": {"ok": "shutting down"}}
-        ]
-        assert worker.wait() == 0
-
-
 @pytest.mark.usefixtures("workers")
 def test_what_means_nothing_here_is_taken() -> None:
     assert app.control.enable_events() is None
@@ -322,34 +220,3 @@ def test_rate_limits_are_stored() -> None:
     assert not TaskSetting.objects.filter(name="a").exists()
     with pytest.raises(TypeError, match="no limit speed"):
         control.limit_task("a", speed=3)
-
-
-# --- scaling ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_a_worker_scales_with_what_there_is_to_do(pool: str, journal: Journal, gate: Path) -> None:
-    with WorkerProcess(
-        *("--autoscale", "4,1", "-P", pool, "--prefetch", "1", "-n", "scaled@here"),
-        env={"AUTOSCALE_KEEPALIVE": "1"},
-    ) as worker:
-        assert "1 to 4 at once" in worker.log
-
-        def size() -> int:
-            return Worker.objects.get(pid=worker.pid).concurrency
-
-        assert size() == 1
-        eventually(at_once(journal, 4, gate))
-        eventually(lambda: size() == 4)
-        gate.touch()
-        eventually(lambda: not Message.objects.exists())
-        eventually(lambda: size() == 1)
-        if pool == "prefork":
-            eventually(lambda: children(worker) == 1)
-        replies = app.control.autoscale(3, 2, reply=True, timeout=10)
-        assert replies == [{"scaled@here": {"ok": "autoscale now max=3 min=2"}}]
-        eventually(lambda: size() == 2)
-        refused = app.control.autoscale(1, 2, reply=True, timeout=10)
-        assert refused is not None
-        assert "the most first" in refused[0]["scaled@here"]["error"]
-        assert tasks.add.delay(1, 2).get(timeout=10) == 3

@@ -38,7 +38,8 @@ def test_a_pause_has_a_reason_and_a_date() -> None:
     assert control.resume_task(ADD)
     assert not control.resume_task(ADD)
     setting.refresh_from_db()
-    assert (setting.paused_at, setting.reason) == (None, "")
+    assert setting.paused_at is None
+    assert setting.reason == ""
 
 
 @pytest.mark.usefixtures("empty")
@@ -116,7 +117,7 @@ def test_no_worker_begins_it_until_it_is_resumed(worker: WorkerProcess) -> None:
     control.pause_task(ADD)
     paused = [tasks.add.delay(1, n) for n in range(20)]
     for n in range(20):
-        assert tasks.echo.delay(n).get(timeout=10) == [[n], {}]
+        assert tasks.echo.delay(n).get(timeout=10) == [(n,), {}]
     eventually(lambda: held() == 20)
     assert states() == {"SUCCESS": 20}
     control.resume_task(ADD)

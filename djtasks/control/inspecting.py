@@ -1,4 +1,4 @@
-"""``app.control.inspect()``: what workers say of themselves and what is queued, as Celery has it."""
+"""``app.control.inspect()``: what workers say of themselves and what is queued, as in Celery."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Inspect:
     """Asks workers, each anew: ``Inspect(["worker@host"], timeout=2).ping()``.
 
     ``destination`` is a name, or several; of a single name the methods return its answer alone.
-    ``timeout`` is in seconds (1; where a pooler keeps notifications from a worker, 4), ``limit``
-    how many answers are enough, ``callback`` is called with each, ``pattern`` is one of a shell or with
-    ``matcher="pcre"`` a regular expression.
+    ``timeout`` is in seconds (1; where a pooler keeps notifications from a worker, 4).
+    ``limit`` is how many answers are enough; ``callback`` is called with each. ``pattern`` is one
+    of a shell, or with ``matcher="pcre"`` a regular expression.
 
     As in Celery the methods return None if nobody answers. Who did not is in ``missing`` after each
     call, and in the log. Raises :class:`RuntimeError` inside a transaction, which workers cannot

@@ -31,7 +31,6 @@ class Reason(TextChoices):
     NO_END = "no-end", _("how it ended is not stored")
     NO_CALL = "no-call", _("what was called is not stored")
     NEVER_RAN = "never-ran", _("it never got what it waited for: retry what failed before it")
-    POOL = "pool", _("its worker does not run tasks in processes of their own (prefork)")
     WORKER_GONE = "worker-gone", _("its worker is gone")
     NO_WORKER = "no-worker", _("there is no such worker")
     NOT_UNIQUE = "not-unique", _("another task has its unique key")

@@ -89,7 +89,8 @@ class Control:
     ) -> Replies:
         """Ask workers whether they are there: ``[{name: {"ok": "pong"}}]``."""
         kwargs["reply"] = True
-        return self.broadcast("ping", {}, destination, timeout=timeout, **kwargs) or Replies()
+        replies = self.broadcast("ping", {}, destination, timeout=timeout, **kwargs)
+        return Replies() if replies is None else replies
 
     def add_consumer(
         self,

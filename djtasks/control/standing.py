@@ -122,6 +122,4 @@ def _of_terminate(task: Standing) -> Reason | None:
         return Reason.ENDED if task.stored else Reason.UNKNOWN
     if task.owner is None:
         return Reason.NOT_RUNNING
-    if task.pool is None:
-        return Reason.WORKER_GONE
-    return None if task.pool == "prefork" else Reason.POOL
+    return Reason.WORKER_GONE if task.pool is None else None

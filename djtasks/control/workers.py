@@ -16,6 +16,7 @@ from djtasks.control.each import carry_out, database, keys
 from djtasks.control.outcome import Outcome, Reason
 from djtasks.control.sql import load
 from djtasks.control.standing import refusal, standings
+from djtasks.queue.aborting import request_abort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,22 +56,30 @@ def terminate(
 ) -> Outcome:
     """Kill the processes that run these tasks, which end as REVOKED.
 
-    ``done`` counts the orders given; a task that ends by itself meanwhile keeps its end. Passed
-    over: what does not run, and what runs in a worker without processes of its own (the pools
-    threads and solo). Raises :class:`ValueError` for a signal that does not end a process.
+    In a worker without processes for its tasks (the pools threads and solo) they are asked to end
+    instead, and do so when they next ask ``self.is_aborted()``; what such a worker has not begun is
+    revoked. ``done`` counts the orders given; a task that ends by itself meanwhile keeps its end.
+    Passed over: what does not run. Raises :class:`ValueError` for a signal that does not end a
+    process.
     """
     name = checked_signal(signal)
     alias = database(using)
 
     def act(batch: Sequence[UUID]) -> set[UUID]:
         victims: dict[int, list[UUID]] = defaultdict(list)
+        asked: list[UUID] = []
         for task in standings(batch, alias).values():
             if task.owner is not None and refusal("terminate", task) is None:
                 victims[task.owner].append(task.id)
+                if task.pool != "prefork":
+                    asked.append(task.id)
 
         def told(worker: int) -> dict[str, Any]:
             return {"terminate": {id.hex: name for id in victims[worker]}}
 
+        if asked:
+            # Before the worker is told: what begins meanwhile finds it.
+            request_abort(asked, revoke=True, running=True, using=alias)
         reached = _give_orders(victims, told, alias)
         return {id for worker in reached for id in victims[worker]}
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from djtasks import states
 from djtasks.execution import calls
-from djtasks.execution.executor import Executor, Place
+from djtasks.execution.executor import Executor
+from djtasks.execution.place import Place
 from djtasks.execution.request import pop, push
 from djtasks.queue.delivery import Delivery
 from djtasks.queue.outcome import Disposal, Outcome

@@ -7,7 +7,6 @@ in the commit that ends the message.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from djtasks import signals, states
@@ -23,40 +22,21 @@ from djtasks.exceptions import (
 )
 from djtasks.execution import atomic, calls, lost, report
 from djtasks.execution.connections import after_coroutine
-from djtasks.execution.coroutines import run_coroutine
 from djtasks.execution.einfo import ExceptionInfo
 from djtasks.execution.limits import can_interrupt, soft_limit, within
-from djtasks.execution.request import HOSTNAME, Context, pop, push
+from djtasks.execution.place import Heeded, Place
+from djtasks.execution.request import Context, pop, push
 from djtasks.execution.retry import RetryPlan, wants_autoretry
 from djtasks.queue.outcome import Disposal, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from djtasks.queue.delivery import Delivery
     from djtasks.task import Task
 
 REQUEUE_DELAY = 1.0
 """Seconds before a message is claimed again that its task rejected with ``requeue=True``."""
-
-
-@dataclass(slots=True)
-class Place:
-    """Where tasks run: the worker's name, how coroutines are run, and limits for all of them.
-
-    Limits are in seconds, ``soft_limits`` those set for tasks by name; ``owner`` is the worker's
-    id that fences what it stores; ``database`` is the alias of the queue's database, None for the setting's;
-    ``shares_transaction`` says that tasks run inside a transaction of the caller's, as in tests.
-    """
-
-    hostname: str = HOSTNAME
-    coroutine: Callable[[Coroutine[Any, Any, Any]], Any] = run_coroutine
-    soft_time_limit: float | None = None
-    owner: int = 0
-    eager: bool = False
-    shares_transaction: bool = False
-    database: str | None = None
-    soft_limits: dict[str, float] = field(default_factory=dict)
 
 
 class Executor:
@@ -160,6 +140,10 @@ class Executor:
                     self._succeeded(request, outcome)
             except Retry as retry:
                 outcome = self._retried(request, retry, calls.plan_of(task, retry), began)
+            except Heeded:
+                outcome = self._revoked(
+                    request, "terminated", runtime=time.perf_counter() - began, terminated=True
+                )
             except Replaced:
                 outcome = calls.replaced(request)
             except Ignore:
@@ -191,7 +175,18 @@ class Executor:
                 )
 
     def call(self, request: Context, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Call the task's own code within its limits."""
+        """Call the task's own code within its limits.
+
+        Raises :class:`Heeded` if it was asked to end as revoked, and knew.
+        """
+        try:
+            return self._call(request, args, kwargs)
+        finally:
+            if request.abort == states.REVOKED:
+                # Whatever it returned or raised.
+                raise Heeded
+
+    def _call(self, request: Context, args: list[Any], kwargs: dict[str, Any]) -> Any:
         task = self.task
         if "before_start" in self.overrides:
             task.before_start(request.id or "", args, kwargs)
@@ -371,12 +366,14 @@ class Executor:
         reason: str,
         signum: int | None = None,
         runtime: float | None = None,
+        *,
+        terminated: bool = False,
     ) -> Outcome:
         task = self.task
         error = TaskRevokedError(reason)
         stored = self.store_errors or not (self.ignore_result or request.ignore_result)
         report.revoked(task, request, reason)
-        terminated = signum is not None
+        terminated = terminated or signum is not None
         signals.task_revoked.emit(
             task, request=request, terminated=terminated, signum=signum, expired=not terminated
         )

@@ -78,6 +78,9 @@ class Context:
     replacement: tuple[NewMessage, list[Row]] | None = None
     """Set by ``replace()``: what the message becomes, and what comes with it."""
 
+    abort: str | None = None
+    """Set by ``is_aborted()``: what the task is asked to end as, and knows of."""
+
     retry_plan: RetryPlan | None = None
     """Set by ``retry()``: what the executor puts back into the queue."""
 

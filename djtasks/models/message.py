@@ -106,6 +106,12 @@ class Message(models.Model):
         blank=True,
         help_text=_("When a worker first met it without knowing its task."),
     )
+    abort = models.TextField(
+        _("abort"),
+        null=True,
+        blank=True,
+        help_text=_("What it is asked to end as by itself: ABORTED or REVOKED."),
+    )
     root_id = models.UUIDField(_("root task"), null=True, blank=True)
     parent_id = models.UUIDField(_("parent task"), null=True, blank=True)
     after = models.UUIDField(

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import connections, transaction
 
-from djtasks import states
-from djtasks.codec import encode_exception
+from djtasks import signals, states
+from djtasks.codec import decode_call, encode_exception
 from djtasks.conf import conf
 from djtasks.exceptions import TaskRevokedError
+from djtasks.execution.request import HOSTNAME, Context
 from djtasks.queue.claim import deliveries, taking
 from djtasks.queue.enqueue import wake_workers
 from djtasks.queue.feeding import LOCK_JOINS
 from djtasks.queue.finish import TELL_WAITERS, Batch, write_here
 from djtasks.queue.outcome import Disposal, Outcome
 from djtasks.queue.sql import load
+from djtasks.registry import registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.db.backends.base.base import BaseDatabaseWrapper
+
+    from djtasks.queue.delivery import Delivery
+
+logger = logging.getLogger("djtasks.control")
 
 LOCK_WORKFLOWS = load("lock_workflows")
 REVOKE = taking("revoke")
@@ -71,9 +78,31 @@ def end_unbegun(
             )
             batch.add_outcome(delivery, REVOKER, outcome)
         _, queues, doomed = write_here(connection, batch, "")
+        if signals.task_revoked.receivers:
+            taken = deliveries(rows)
+            transaction.on_commit(lambda: _send_revoked(taken), using=alias)
         ended = [*batch.ended_ids(), *doomed]
         transaction.on_commit(lambda: _tell(connection, ended, queues), using=alias)
     return {UUID(id) for id in batch.ended_ids()}, {UUID(id) for id in doomed}
+
+
+def _send_revoked(revoked: Sequence[Delivery]) -> None:
+    """Tell receivers in this process, for no worker ever sees these tasks."""
+    for delivery in revoked:
+        request = Context.of_delivery(delivery, HOSTNAME)
+        try:
+            request.args, request.kwargs = decode_call(delivery.payload or "[[],{}]")
+        except Exception as error:
+            # An instance that is gone, a type that is unknown here: it is revoked all the same.
+            logger.info("The arguments of %s cannot be read here: %s", request.id, error)
+            request.args, request.kwargs = [], {}
+        signals.task_revoked.emit(
+            registry.get(delivery.task),
+            request=request,
+            terminated=False,
+            signum=None,
+            expired=False,
+        )
 
 
 def _tell(connection: BaseDatabaseWrapper, ended: list[str], queues: list[str]) -> None:

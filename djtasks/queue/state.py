@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from django.db import connections
 
@@ -22,6 +22,9 @@ ENDS = load("ends")
 FORGET = load("forget")
 FOLLOWING = load("following")
 STORE_STATE = load("store_state")
+
+ABORTED: Final = "ABORTED"
+"""The state of an abortable task that was asked to abort and has not ended."""
 
 VALUES_AT_ONCE = 1000
 """Tasks whose results are read by one query."""
@@ -55,6 +58,7 @@ class TaskState:
     custom_id: str | None
     updated_since_start: bool
     is_followed: bool
+    is_aborted: bool
 
     @property
     def exists(self) -> bool:
@@ -66,9 +70,12 @@ class TaskState:
         """The state as Celery names it.
 
         A running task is STARTED only if it was asked to track that; what the task itself
-        stored since it began wins over that, as in Celery.
+        stored since it began wins over that, as in Celery. One that was asked to abort is ABORTED
+        until it ends.
         """
         if self.queued:
+            if self.is_aborted:
+                return ABORTED
             if self.running and not self.updated_since_start and self.tracks_start:
                 return states.STARTED
             if self.stored and self.stored_state not in states.READY_STATES:

@@ -10,7 +10,8 @@ from django.db import connections
 
 from djtasks import states
 from djtasks.conf import conf
-from djtasks.execution.executor import Executor, Place
+from djtasks.execution.executor import Executor
+from djtasks.execution.place import Place
 from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.claim import CLAIM, START, deliveries, taken

@@ -77,7 +77,8 @@ class Crew:
     def add(self, index: int) -> None:
         """Start the child of this number."""
         slots = self.shape.slots
-        member = Member(index, range(index * slots, (index + 1) * slots))
+        has_threads = self.shape.pool == "threads"
+        member = Member(index, range(index * slots, (index + 1) * slots), has_threads=has_threads)
         for slot in member.slots:
             self.board.end(slot)
         options = self._options
@@ -275,12 +276,10 @@ class Crew:
         for (member, _room), share in zip(free, shares, strict=True):
             if share:
                 if logger.isEnabledFor(logging.INFO):
-                    for _token, assignment in share:
-                        if assignment.lost is not None:
-                            continue
-                        delivery = assignment.delivery
-                        name = delivery.custom_id or uuid_text(delivery.id)
-                        logger.info("Task %s[%s] received", delivery.task, name)
+                    for _token, (delivery, _owner, _limit, lost) in share:
+                        if lost is None:
+                            name = delivery.custom_id or uuid_text(delivery.id)
+                            logger.info("Task %s[%s] received", delivery.task, name)
                 member.give(share)
 
     def release_hand(self, batch: Batch) -> None:

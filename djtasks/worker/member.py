@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import select
+import signal
 import socket
+import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
+    from djtasks.worker.nursery import Nursery
 
 
 class Assignment(NamedTuple):
@@ -36,8 +39,9 @@ class Member:
     no other is started in its place.
     """
 
-    def __init__(self, index: int, slots: range) -> None:
+    def __init__(self, index: int, slots: range, *, has_threads: bool = False) -> None:
         self.index = index
+        self.has_threads = has_threads
         self.slots = slots
         self.sock, self.theirs = socket.socketpair()
         self.sock.setblocking(False)
@@ -88,6 +92,15 @@ class Member:
         self.held.update(entries)
         self.send([(token, tuple(a.delivery), a.lost) for token, a in entries])
 
+    def recall(self, nursery: Nursery | None) -> None:
+        """Ask the child for what it has not begun."""
+        if self.has_threads:
+            self.send("recall")
+        elif nursery is not None:
+            nursery.signal(self.index, signal.SIGUSR2)
+        else:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+
     def leave(self, *, for_good: bool) -> None:
         """Have the child end when it has run what it runs; nothing more is given to it."""
         self.retiring = True
@@ -99,6 +112,9 @@ class Member:
 
         The slots of those that are too many are looked at until the child's end: they still run.
         """
+        if places > self.places:
+            # All places ran something long, and now there are others.
+            self.recalled = None
         self.places = places
         self.slots = range(self.slots.start, max(self.slots.stop, self.slots.start + places))
         self.send(("slots", places))

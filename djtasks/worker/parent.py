@@ -54,7 +54,7 @@ class Parent:
         self.options = options
         self.shape = Shape(options)
         self.crew = Crew(options, self.shape, nursery)
-        self.watch = Watch(self.crew, options.pool)
+        self.watch = Watch(self.crew)
         self.intake = Intake(options, self.shape)
         self.session = Session(options.database, options.hostname, self._on_notify)
         self.stop = Stop(options)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from djtasks.exceptions import TimeLimitExceeded, WorkerLostError
 from djtasks.execution import connections
 from djtasks.execution.coroutines import LoopRunner
-from djtasks.execution.executor import Executor, Place
+from djtasks.execution.executor import Executor
 from djtasks.execution.lost import Verdict
+from djtasks.execution.place import Place
 from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.attempts import attempt_members
 from djtasks.queue.delivery import Delivery

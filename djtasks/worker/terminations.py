@@ -36,7 +36,7 @@ class Terminations:
     """The tasks of one crew that somebody wants ended.
 
     One that runs loses its child, one that has not begun is never begun. A task that ends by
-    itself meanwhile keeps its end.
+    itself meanwhile keeps its end. In the pools threads and solo one that runs is left to end.
     """
 
     def __init__(self, crew: Crew, pool: str) -> None:
@@ -50,13 +50,14 @@ class Terminations:
 
     def order(self, numbers: Mapping[bytes, int]) -> None:
         """Have tasks ended by a signal, by their ids; those not in this crew's care are passed."""
-        if self._pool != "prefork":
-            logger.error("Tasks can be terminated in the pool 'prefork' only, not %r", self._pool)
-            return
         cared_for = self._crew.cared_for()
         for id, number in numbers.items():
             if id in cared_for:
                 self._sentences.setdefault(id, Sentence(number))
+        if self._pool != "prefork" and self._sentences:
+            # What runs is asked to end, in its row; what has not begun comes back and never will.
+            for member in self._crew.members.values():
+                member.recall(self._crew.nursery)
         self.look(time.monotonic())
 
     def look(self, now: float) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -18,9 +16,8 @@ STUCK_AFTER = 0.05
 class Watch:
     """Reads the board of a crew, recalls what waits, and has overdue messages killed."""
 
-    def __init__(self, crew: Crew, pool: str) -> None:
+    def __init__(self, crew: Crew) -> None:
         self._crew = crew
-        self._pool = pool
 
     def is_needed(self) -> bool:
         """Whether a child holds more than it runs, or runs something that is to be ended."""
@@ -80,10 +77,4 @@ class Watch:
     def _recall(self, member: Member, token: int) -> None:
         """Ask a child for what it has not begun."""
         member.recalled = token
-        nursery = self._crew.nursery
-        if self._pool == "threads":
-            member.send("recall")
-        elif nursery is not None:
-            nursery.signal(member.index, signal.SIGUSR2)
-        else:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+        member.recall(self._crew.nursery)

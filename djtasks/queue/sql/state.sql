@@ -21,7 +21,8 @@ SELECT i.id,
        coalesce(m.parent_id, r.parent_id) AS parent_id,
        coalesce(m.custom_id, r.custom_id) AS custom_id,
        m.started_at IS NOT NULL AND r.updated_at > m.started_at AS updated_since_start,
-       r.feeds IS NOT NULL AND r.position IS NULL AS is_followed
+       r.feeds IS NOT NULL AND r.position IS NULL AS is_followed,
+       coalesce(m.abort = 'ABORTED', false) AS is_aborted
 FROM unnest(%s::uuid[]) AS i (id)
 LEFT JOIN djtasks_message m ON m.id = i.id
 LEFT JOIN djtasks_taskresult r ON r.id = i.id
