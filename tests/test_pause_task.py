@@ -37,9 +37,7 @@ def test_a_pause_has_a_reason_and_a_date() -> None:
     assert setting.reason == "until Monday"
     assert control.resume_task(ADD)
     assert not control.resume_task(ADD)
-    setting.refresh_from_db()
-    assert setting.paused_at is None
-    assert setting.reason == ""
+    assert TaskSetting.objects.filter(name=ADD, paused_at=None, reason="").exists()
 
 
 @pytest.mark.usefixtures("empty")

@@ -13,6 +13,9 @@ from django.core.management.base import CommandError
 from djtasks import control
 from djtasks.control import Operation, Outcome
 from djtasks.management.asking import AskingCommand, number
+from djtasks.management.durations import duration
+from djtasks.management.ordering import ORDERS, add_order, give_order
+from djtasks.management.values import json_of
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -35,11 +38,11 @@ ON_TASKS: dict[str, OnTasks] = {
     "revoke": OnTasks(
         "end tasks that no worker has begun, and what waits for them",
         "revoked",
-        control.revoke,
-        ("reason",),
+        control.revoke_tasks,
+        ("reason", "terminate"),
     ),
     "terminate": OnTasks(
-        "kill the processes that run tasks, in workers of the pool prefork",
+        "kill the processes that run tasks, or ask those to end that have none (threads, solo)",
         "ordered to end",
         control.terminate,
         ("signal",),
@@ -66,7 +69,10 @@ The status is 0 if all that was named was done, and 1 if something was passed ov
 class Command(AskingCommand):
     """Do something to tasks, queues or workers."""
 
-    help = "Retry, revoke, move or delete tasks; pause queues; quiet and stop workers."
+    help = (
+        "Retry, revoke, move or delete tasks; pause queues and tasks; limit tasks; quiet, stop and "
+        "resize workers."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the operations, each with its own options."""
@@ -78,13 +84,21 @@ class Command(AskingCommand):
             self.add_common(sub)
         self._add_copy(operations.add_parser("copy", help="run a copy of a task"))
         for name, text in (
-            ("pause", "let no worker take from queues until they are resumed"),
-            ("resume", "let workers take from queues again"),
+            ("pause", "let no worker take from queues, or begin tasks, until they are resumed"),
+            ("resume", "let workers take from queues, or begin tasks, again"),
         ):
             sub = operations.add_parser(name, help=text)
-            sub.add_argument("queue", nargs="+", help="the name of a queue")
+            sub.add_argument("queue", nargs="*", help="the name of a queue")
+            sub.add_argument(
+                "--task", action="append", default=[], metavar="NAME", help="or of a task"
+            )
             if name == "pause":
                 sub.add_argument("--reason", default="", help="why, for others to see")
+            self.add_common(sub)
+        self._add_limit(operations.add_parser("limit", help="set limits of a task everywhere"))
+        for name, (_command, text) in ORDERS.items():
+            sub = operations.add_parser(name, help=text)
+            add_order(name, sub)
             self.add_common(sub)
         for name, (text, _) in ON_WORKERS.items():
             sub = operations.add_parser(name, help=text)
@@ -96,6 +110,17 @@ class Command(AskingCommand):
     def _add_tasks(parser: ArgumentParser) -> None:
         parser.add_argument("id", nargs="*", help="the id of a task")
         parser.add_argument("-q", "--query", help="all tasks that match, instead of ids")
+        if parser.prog.endswith(" revoke"):
+            parser.add_argument(
+                "--workflow", metavar="ROOT", help="all tasks of the workflow with this first task"
+            )
+            parser.add_argument(
+                "--stamp",
+                action="append",
+                default=[],
+                metavar="NAME=VALUE",
+                help="all tasks with this stamp, or one of several",
+            )
         parser.add_argument(
             "-n", "--dry-run", action="store_true", help="count them and do nothing"
         )
@@ -113,11 +138,27 @@ class Command(AskingCommand):
             add("--also-succeeded", action="store_true", help="those that succeeded as well")
         if "reason" in names:
             add("--reason", default="revoked", help="the message of their TaskRevokedError")
-        if "signal" in names:
+        if "terminate" in names:
+            add("--terminate", action="store_true", help="end what runs as well")
+        if "signal" in names or "terminate" in names:
             add("--signal", default="SIGTERM", help="SIGTERM, SIGKILL … (default: SIGTERM)")
         if "queue" in names:
             add("--queue", help="the queue to move them to")
             add("--priority", type=int, help="the new priority; larger runs first")
+
+    def _add_limit(self, parser: ArgumentParser) -> None:
+        parser.description = (
+            "Set limits of a task for all workers, now and later, instead of those in its code. "
+            "What is not named stays; 'none' goes back to the code."
+        )
+        parser.add_argument("task", help="the name of the task")
+        for name, metavar, text in (
+            ("--time-limit", "TIME", "kill it after so long: 90s, 10m"),
+            ("--soft-time-limit", "TIME", "raise SoftTimeLimitExceeded in it after so long"),
+            ("--rate-limit", "RATE", "as in 100/m"),
+        ):
+            parser.add_argument(name, metavar=metavar, help=text)
+        self.add_common(parser)
 
     def _add_copy(self, parser: ArgumentParser) -> None:
         parser.add_argument("id", help="the id of the task")
@@ -126,7 +167,7 @@ class Command(AskingCommand):
             parser.add_argument(
                 f"--{name}",
                 dest=f"new_{name}",
-                type=partial(_json, kind),
+                type=partial(json_of, kind),
                 metavar="JSON",
                 help=f"instead of those of the task, as in '{example}'",
             )
@@ -145,6 +186,10 @@ class Command(AskingCommand):
                 self._copy(options, alias)
             elif name in ON_WORKERS:
                 self._on_workers(name, options, alias)
+            elif name in ORDERS:
+                give_order(self, name, options, alias)
+            elif name == "limit":
+                self._limit(options, alias)
             else:
                 self._on_queues(name, options, alias)
         except (LookupError, ValueError) as error:
@@ -153,11 +198,16 @@ class Command(AskingCommand):
     # --- tasks ------------------------------------------------------------------------------
 
     def _on_tasks(self, name: str, options: dict[str, Any], alias: str) -> None:
+        if name == "revoke" and (options["workflow"] or options["stamp"]):
+            self._revoke_family(options, alias)
+            return
         ids, query = options["id"], options["query"]
         if bool(ids) == (query is not None):
             raise CommandError("Say which tasks: either ids, or a --query.")
         kind = ON_TASKS[name]
         given = {key: options[key] for key in kind.options}
+        if name == "revoke":
+            given["signal"] = options["signal"]
         operate = partial(kind.operate, **given, using=alias)
         if query is None:
             if options["dry_run"]:
@@ -179,6 +229,26 @@ class Command(AskingCommand):
         self.tell_passed_over(outcome)
         if query is None and outcome.skipped:
             raise CommandError("Not all of these tasks were taken.")
+
+    def _revoke_family(self, options: dict[str, Any], alias: str) -> None:
+        if options["id"] or options["query"] or bool(options["workflow"]) == bool(options["stamp"]):
+            raise CommandError("Say which tasks: ids, a --query, a --workflow, or --stamp.")
+        if options["dry_run"]:
+            raise CommandError("--dry-run counts ids and what matches a --query only.")
+        given = {key: options[key] for key in ("terminate", "signal", "reason")}
+        if options["workflow"]:
+            outcome = control.revoke_workflow(options["workflow"], **given, using=alias)
+        else:
+            stamps: dict[str, list[Any]] = {}
+            for text in options["stamp"]:
+                stamp, equals, value = text.partition("=")
+                if not (stamp and equals):
+                    raise CommandError(f"{text!r} is no stamp: write NAME=VALUE.")
+                stamps.setdefault(stamp, []).extend(_readings(value))
+            self.ask("All tasks with one of these stamps are revoked. Go on?", options)
+            outcome = control.revoke_stamped(stamps, **given, using=alias)
+        self.stdout.write(f"{number(outcome.done)} revoked.")
+        self.tell_passed_over(outcome)
 
     def _count(self, name: str, tasks: Any, options: dict[str, Any], alias: str) -> Outcome:
         operation = "retry_as_new" if options.get("keep_id") is False else name.replace("-", "_")
@@ -208,14 +278,36 @@ class Command(AskingCommand):
     # --- queues and workers -----------------------------------------------------------------
 
     def _on_queues(self, name: str, options: dict[str, Any], alias: str) -> None:
-        for queue in dict.fromkeys(options["queue"]):
-            if name == "pause":
-                changed = control.pause(queue, reason=options["reason"], using=alias)
-                said = "paused" if changed else "paused already"
-            else:
-                changed = control.resume(queue, using=alias)
-                said = "resumed" if changed else "not paused"
-            self.stdout.write(f"{queue}: {said}.")
+        if not (options["queue"] or options["task"]):
+            raise CommandError("Say which: the names of queues, or --task NAME.")
+        for names, pause, resume in (
+            (options["queue"], control.pause, control.resume),
+            (options["task"], control.pause_task, control.resume_task),
+        ):
+            for one in dict.fromkeys(names):
+                if name == "pause":
+                    changed = pause(one, reason=options["reason"], using=alias)
+                    said = "paused" if changed else "paused already"
+                else:
+                    changed = resume(one, using=alias)
+                    said = "resumed" if changed else "not paused"
+                self.stdout.write(f"{one}: {said}.")
+
+    def _limit(self, options: dict[str, Any], alias: str) -> None:
+        limits: dict[str, Any] = {}
+        for name in ("time_limit", "soft_time_limit", "rate_limit"):
+            text = options[name]
+            if text is None:
+                continue
+            try:
+                is_rate = name == "rate_limit"
+                limits[name] = None if text == "none" else text if is_rate else duration(text)
+            except ArgumentTypeError as error:
+                raise CommandError(str(error)) from error
+        if not limits:
+            raise CommandError("Say which: --time-limit, --soft-time-limit, or --rate-limit.")
+        control.limit_task(options["task"], **limits, using=alias)
+        self.stdout.write(f"{options['task']}: set.")
 
     def _on_workers(self, name: str, options: dict[str, Any], alias: str) -> None:
         from djtasks.models import Worker
@@ -240,12 +332,10 @@ def _sum(outcomes: Iterable[Outcome]) -> Outcome:
     return total
 
 
-def _json(kind: type[Any], text: str) -> Any:
-    """A list or an object of the command line."""
+def _readings(text: str) -> list[Any]:
+    """What a stamp may be that somebody typed so: a text, or a number."""
     try:
         value = json.loads(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is no JSON: {error}") from error
-    if not isinstance(value, kind):
-        raise ArgumentTypeError(f"{text!r} is no JSON {'list' if kind is list else 'object'}")
-    return value
+    except ValueError:
+        return [text]
+    return [text, value] if isinstance(value, (int, float)) else [text]
