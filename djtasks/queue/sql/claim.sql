@@ -9,21 +9,21 @@
 -- Queues that are paused are left out, each by a probe of its row (SubPlan, 1 us): `IS NOT TRUE`
 -- keeps that out of the join, where the messages would be locked first.
 -- Messages of tasks that are paused are not taken but held: out of this index, and so met once. The
--- caller is told of them, by deliveries = -1, for they count in the limit. The names are read once a
--- claim (InitPlan, an Index Only Scan of the paused ones, 2 us): a pause holds for every claim that
--- begins after its commit. For all other messages the state does not change, so that their update
--- is heap-only as before.
+-- caller is told of them, by deliveries = -1, for they count in the limit. The names are read anew by
+-- each claim (two InitPlans, index scans of the paused ones, 15 us; in FROM it cost more): a pause
+-- holds for every claim that begins after its commit. For all other messages the state does not
+-- change, so that their update is heap-only as before.
 -- UPDATE … RETURNING gives rows in no order: the caller sorts them by (rank, seq).
 -- Followed by taken.sql.
-WITH paused AS MATERIALIZED (
-    SELECT name FROM djtasks_tasksetting WHERE paused_at IS NOT NULL
-), taken AS (
+WITH taken AS (
     UPDATE djtasks_message
-    SET worker_id = CASE WHEN task = ANY (ARRAY(SELECT name FROM paused)) THEN NULL
-                         ELSE %(worker)s END,
-        started_at = CASE WHEN task = ANY (ARRAY(SELECT name FROM paused)) THEN NULL
-                          ELSE now() END,
-        state = CASE WHEN task = ANY (ARRAY(SELECT name FROM paused)) THEN 4 ELSE 0 END
+    SET worker_id = CASE WHEN task = ANY (ARRAY(
+            SELECT name FROM djtasks_tasksetting WHERE paused_at IS NOT NULL
+        )) THEN NULL ELSE %(worker)s END,
+        state = CASE WHEN task = ANY (ARRAY(
+            SELECT name FROM djtasks_tasksetting WHERE paused_at IS NOT NULL
+        )) THEN 4 ELSE 0 END,
+        started_at = now()
     WHERE ctid = ANY (ARRAY(
         SELECT ready.ctid
         FROM unnest(%(queues)s::text[], %(ranks)s::int[], %(seqs)s::bigint[])
