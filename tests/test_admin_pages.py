@@ -249,7 +249,7 @@ def test_a_failed_task_tells_its_story() -> None:
 def test_buttons_fit_the_state_of_a_queued_task(state: int, offered: set[str]) -> None:
     eta = datetime.now(UTC) + timedelta(hours=1) if state == 1 else None
     task = queued(state=state, eta=eta)
-    assert read(ruler().get(url("taskrecord_change", task.pk))).buttons() == offered
+    assert read(ruler().get(url("taskrecord_change", task.pk))).buttons() == {*offered, "pause"}
 
 
 def test_a_result_is_shown_as_json() -> None:

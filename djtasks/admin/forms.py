@@ -75,7 +75,7 @@ class TerminateForm(forms.Form):
 
 
 class PauseForm(forms.Form):
-    """Why a queue is paused."""
+    """Why a queue or a task is paused."""
 
     reason = forms.CharField(
         label=_("Reason"),

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.urls import path
 from django.utils.decorators import method_decorator
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from djtasks.admin import query as q
 from djtasks.admin.base import BrowserAdmin
+from djtasks.admin.pausing import PERMISSION, pause_or_resume, pause_url
 from djtasks.admin.queues import permissions
 from djtasks.admin.series import depth, runtimes, throughput
 from djtasks.browser.activity import Range, TaskActivity, activity
@@ -22,6 +24,7 @@ from djtasks.browser.counts import Capped, Counts, counts
 from djtasks.browser.failures import failures
 from djtasks.browser.filter import findable
 from djtasks.browser.fleet import workers
+from djtasks.browser.paused import paused_tasks
 from djtasks.browser.queues import queues
 from djtasks.browser.reading import reading
 from djtasks.look import charts, times
@@ -30,6 +33,7 @@ from djtasks.models import Overview, PeriodicTask, Queue, TaskRecord, Worker
 if TYPE_CHECKING:
     from django.db.models import Model
     from django.http import HttpRequest, HttpResponse
+    from django.urls import URLPattern
 
 TASKS = 25
 """Tasks that the table has at most, those that ended most often."""
@@ -45,6 +49,16 @@ class OverviewAdmin(BrowserAdmin[Overview]):
         """None: there are no rows, nor a table to look for them in."""
         return None
 
+    def get_urls(self) -> list[URLPattern]:
+        """The address that what is done to a task as such is sent to, before those of the admin."""
+        act = path("task/", self.committing(self.act), name="djtasks_overview_task_action")
+        return [act, *super().get_urls()]
+
+    @method_decorator(require_POST)
+    def act(self, request: HttpRequest) -> HttpResponse:
+        """Pause or resume the task that a form names."""
+        return pause_or_resume(self, request)
+
     @method_decorator(require_safe)
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -56,7 +70,8 @@ class OverviewAdmin(BrowserAdmin[Overview]):
             what_happened, all_workers = activity(chosen), workers()
             all_queues = queues(all_workers)
             now = counts(all_queues, all_workers)
-            notes, groups = attention(all_queues, all_workers), failures()
+            paused = paused_tasks()
+            notes, groups = attention(all_queues, all_workers, paused), failures()
         running = Capped(sum(queue.running for queue in all_queues))
         tiles = list(self._tiles(request, now, running))
         return self.page(
@@ -86,6 +101,12 @@ class OverviewAdmin(BrowserAdmin[Overview]):
                 "queues": all_queues,
                 "workers": all_workers,
                 "tasks": list(self._tasks(request, what_happened.tasks[:TASKS])),
+                "paused": [
+                    {"task": each, "url": self._search(request, each.query)} for each in paused
+                ],
+                "paused_names": {each.name for each in paused},
+                "pause_url": self.url("overview_task_action"),
+                "may_pause_task": self.may(request, PERMISSION),
                 "action_url": self.url("taskrecord_action"),
                 "may_retry": self.may(request, "retry_task"),
                 "may_control": self.may(request, "control_worker"),
@@ -133,11 +154,13 @@ class OverviewAdmin(BrowserAdmin[Overview]):
             yield {
                 "row": row,
                 "url": self._search(request, row.query) if row.query else "",
+                "pause_url": pause_url(self, request, row.task),
                 "spark": charts.sparkline(row.spark, label, row.spark_failed),
             }
 
     def _notes(self, request: HttpRequest, notes: list[Note]) -> Iterator[dict[str, Any]]:
         models: dict[str, type[Model]] = {
+            "overview": Overview,
             "taskrecord": TaskRecord,
             "periodictask": PeriodicTask,
             "queue": Queue,

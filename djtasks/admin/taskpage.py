@@ -13,8 +13,10 @@ from djtasks import models
 from djtasks.admin import query as q
 from djtasks.admin.actions import ACTIONS, Action
 from djtasks.admin.graph import workflow
+from djtasks.admin.pausing import pause_url
 from djtasks.admin.tasklist import arguments, attempt, waited
 from djtasks.browser.filter import findable
+from djtasks.browser.paused import paused_tasks
 from djtasks.look import charts, json_text, states, times, tracebacks
 from djtasks.look.text import NAME, one_line, short_name
 from djtasks.queue.uniqueness import UniqueMode
@@ -77,6 +79,8 @@ def task_context(page: Page, request: HttpRequest, view: TaskView) -> dict[str, 
         "buttons": list(_buttons(page, request, record)),
         "copy_url": page.url("taskrecord_copy", record.id) if page.may(request, "run_task") else "",
         "action_url": page.url("taskrecord_action"),
+        "paused": next((each for each in paused_tasks() if each.name == record.task), None),
+        "pause_url": pause_url(page, request, record.task),
         "failure": _failure(view),
         "traceback": tracebacks.parse(view.traceback) if view.traceback else None,
         "events": [{"event": event, "text": _event_text(event)} for event in view.events],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
     from djtasks.browser.fleet import WorkerView
+    from djtasks.browser.paused import PausedTask
     from djtasks.browser.queues import QueueView
 
 __all__ = ["Note", "attention"]
@@ -77,11 +78,15 @@ class Note:
 
 
 def attention(
-    queues: list[QueueView], workers: list[WorkerView], *, using: str | None = None
+    queues: list[QueueView],
+    workers: list[WorkerView],
+    paused: Sequence[PausedTask] = (),
+    *,
+    using: str | None = None,
 ) -> list[Note]:
-    """What is wrong or may be, the worst first. ``queues`` and ``workers`` are as just read."""
+    """What is wrong or may be, the worst first. The arguments are as just read."""
     is_served = any(worker.is_alive for worker in workers)
-    notes = [*_of_workers(workers), *_of_queues(queues, is_served)]
+    notes = [*_of_workers(workers), *_of_queues(queues, is_served), *_of_paused(paused)]
     with reading(using, few=True) as cursor:
         notes += _overdue(cursor, is_served)
         notes += _unknown(cursor)
@@ -138,6 +143,23 @@ def _of_queues(queues: list[QueueView], is_served: bool) -> Iterator[Note]:
             told % {"name": _short(queue.name), "ready": queue.ready},
             is_severe=False,
             page="queue",
+        )
+
+
+def _of_paused(paused: Sequence[PausedTask]) -> Iterator[Note]:
+    for task in paused[:MOST]:
+        told = ngettext(
+            "Task %(name)s is paused, and %(held)s of its calls waits for that.",
+            "Task %(name)s is paused, and %(held)s of its calls wait for that.",
+            task.held.value,
+        )
+        if not task.held:
+            told = _("Task %(name)s is paused.")
+        yield Note(
+            told % {"name": _short(task.name), "held": task.held},
+            is_severe=False,
+            page="taskrecord" if task.held else "overview",
+            query=task.query if task.held else "",
         )
 
 
