@@ -121,8 +121,8 @@ ACTIONS: Final[dict[str, Action]] = {
             _("Terminate"),
             _("Terminate these tasks?"),
             _(
-                "The processes that run them are killed, in the middle of whatever they do. Only "
-                "workers of the prefork pool can do that."
+                "The processes that run them are killed, in the middle of whatever they do. In the "
+                "pools threads and solo the tasks are asked to end."
             ),
             "revoke_task",
             frozenset({"RUNNING", "STARTED"}),
