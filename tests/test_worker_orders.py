@@ -345,11 +345,13 @@ def test_what_has_ended_is_not_terminated(worker: WorkerProcess) -> None:
 
 @pytest.mark.usefixtures("live")
 @pytest.mark.parametrize("pool", ["threads", "solo"])
-def test_pools_without_processes_do_not_terminate(pool: str, journal: Journal, gate: Path) -> None:
+def test_without_processes_a_task_that_does_not_look_goes_on(
+    pool: str, journal: Journal, gate: Path
+) -> None:
     with WorkerProcess("-c", "1", "-P", pool, "-Q", "own", settings=KNOWS) as worker:
         result = wait(journal, "spared", gate, queue="own")
-        Worker.objects.update(orders=json.dumps({"terminate": {result.id: "SIGTERM"}}))
-        worker.wait_log("in the pool 'prefork' only")
+        assert control.terminate([result.id]).done == 1
+        eventually(lambda: row(worker).orders == "")
         gate.touch()
         assert result.get(timeout=5) == "spared"
 
