@@ -115,7 +115,10 @@ SIGNALS = {
     "task_success": ("the task", "the body has returned"),
     "task_failure": ("the task", "the task ends as FAILURE"),
     "task_retry": ("the task", "the task will run again"),
-    "task_revoked": ("the task", "the task was terminated or expired; in the process that revokes it, if none has begun it"),
+    "task_revoked": (
+        "the task",
+        "the task was terminated or expired; in the process that revokes it, if none has begun it",
+    ),
     "task_internal_error": ("None", "a message could not be run at all"),
     "task_rejected": ("the task", "the task raised `Reject`"),
     "task_unknown": ("None", "no worker knew the task for `UNKNOWN_TASK_TIMEOUT`"),
