@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("djtasks", "0001_initial"),
+        ("djtasks", "0004_unique"),
     ]
 
     operations = [
