@@ -10,8 +10,10 @@ from djtasks.handlers import Handlers
 from djtasks.options import TASK_OPTIONS, checked_task_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
+    from djtasks.lanes import Scope
     from djtasks.options import EnqueueMode
 
 
@@ -92,6 +94,11 @@ class Options(Handlers):
     atomic: bool = False
     enqueue: EnqueueMode = _live("enqueue")
     max_deliveries: int = _live("max_deliveries")
+    rate_limit: str | float | None = None
+    rate_limit_scope: Scope = "global"
+    concurrency_limit: int | None = None
+    concurrency_key: str | Callable[..., str] | None = None
+    order_key: str | Callable[..., str] | None = None
 
     def option(self, name: str) -> Any:
         """The value of an option by its name, as the task or else the settings have it."""

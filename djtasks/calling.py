@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from djtasks.execution.request import Context, Frame
+    from djtasks.lanes import Limits
     from djtasks.options import EnqueueMode
     from djtasks.task import Task
 
@@ -151,8 +152,13 @@ def build(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     options: Mapping[str, Any] = NO_OPTIONS,
+    *,
+    complete: bool = True,
 ) -> NewMessage:
-    """The message of a call. Nothing is written."""
+    """The message of a call. Nothing is written.
+
+    Unless its arguments are ``complete`` the worker finds out which lane it is in.
+    """
     name = defaults.name
     message = NewMessage(
         new_id(),
@@ -174,7 +180,25 @@ def build(
         shadow = task.shadow_name(tuple(args), dict(kwargs), dict(options))
         if shadow:
             message.options = {**(message.options or {}), "shadow": storable(shadow)}
+    if task is not None and task.limits:
+        limit(message, task.limits, args, kwargs, complete=complete)
     return message
+
+
+def limit(
+    message: NewMessage,
+    limits: Limits,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    complete: bool,
+) -> None:
+    """Put a message into the lane of its call."""
+    if limits.keeps_order:
+        # Among those of a key only their order counts.
+        message.priority = conf.TASK_DEFAULT_PRIORITY
+    if complete and (lane := limits.lane(args, kwargs)) is not None:
+        message.options = {**(message.options or {}), "lane": lane}
 
 
 def handle_of(

@@ -180,7 +180,7 @@ def task_options() -> str:
 
 def ignored_task_options() -> str:
     """The options of a declaration that are accepted and ignored."""
-    return _reasons({**options.IGNORED_TASK_OPTIONS, **options.UNENFORCED_TASK_OPTIONS})
+    return _reasons(options.IGNORED_TASK_OPTIONS)
 
 
 def worker_options() -> str:

@@ -199,7 +199,8 @@ class Planned:
         later: dict[str, float] = {}
         if step.after is not None:
             options, later = _relative(step.task, options, defaults.expires)
-        message = calling.build(defaults, args, kwargs, options)
+        complete = step.after is None or step.immutable
+        message = calling.build(defaults, args, kwargs, options, complete=complete)
         message.id, message.custom_id = step.id, step.custom_id
         message.root_id, message.parent_id = step.root_id, step.parent_id
         message.after, message.feeds, message.position = step.after, step.feeds, step.position

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from djtasks.models.activity import Activity, Depth
 from djtasks.models.fleet import Queue, Worker
-from djtasks.models.message import Input, Join, Message, MessageState, NextSequence, Payload
+from djtasks.models.message import Input, Join, Message, MessageState, NextSequence, Payload, Rate
 from djtasks.models.pages import Overview, TaskRecord
 from djtasks.models.result import Attempt, SavedGroup, TaskResult, Waiter
 
@@ -20,6 +20,7 @@ __all__ = [
     "Overview",
     "Payload",
     "Queue",
+    "Rate",
     "SavedGroup",
     "TaskRecord",
     "TaskResult",

@@ -29,6 +29,7 @@ class MessageState(models.IntegerChoices):
     READY = 0, _("ready")
     SCHEDULED = 1, _("scheduled")
     WAITING = 2, _("waiting")
+    BLOCKED = 3, _("blocked")
 
 
 class Message(models.Model):
@@ -139,6 +140,24 @@ class Message(models.Model):
         help_text=_("Seconds from the end of what it waits for until it expires."),
     )
 
+    lane = models.TextField(
+        _("lane"),
+        null=True,
+        blank=True,
+        help_text=_("The key that limits how many run at once, and whether in order."),
+    )
+    holds = models.BooleanField(
+        _("holds its lane"),
+        null=True,
+        help_text=_("Whether it has one of the places of its lane."),
+    )
+    gate = models.TextField(
+        _("gate"),
+        null=True,
+        blank=True,
+        help_text=_("The lane or the rate that it is, or was last, blocked by."),
+    )
+
     class Meta:
         verbose_name = _("queued task")
         verbose_name_plural = _("queued tasks")
@@ -157,6 +176,18 @@ class Message(models.Model):
                 fields=["after"],
                 name="djtasks_message_after",
                 condition=models.Q(state=MessageState.WAITING),
+            ),
+            # Whoever is blocked, by what it waits for; and who was let through and not claimed yet.
+            models.Index(
+                fields=["gate", "state", "rank", "seq"],
+                name="djtasks_message_gate",
+                condition=models.Q(gate__isnull=False),
+            ),
+            # Who holds a place in a lane, and who is next in one that keeps its order.
+            models.Index(
+                fields=["lane", "holds", "state", "rank", "seq"],
+                name="djtasks_message_lane",
+                condition=models.Q(lane__isnull=False),
             ),
             models.Index(
                 fields=["root_id"],
@@ -179,6 +210,37 @@ class Message(models.Model):
     def priority(self) -> int:
         """The priority that the caller gave: larger runs first."""
         return -self.rank
+
+
+class Rate(models.Model):
+    """How far a rate is used up, over all workers: the row that lets its messages through."""
+
+    name = models.TextField(_("gate"), primary_key=True)
+    interval = models.FloatField(_("interval"), help_text=_("Seconds from one start to the next."))
+    burst = models.FloatField(_("burst"), help_text=_("How many may start at one moment."))
+    used_until = models.DateTimeField(
+        _("used until"), help_text=_("The moment to which what was started uses the rate up.")
+    )
+    opens_at = models.DateTimeField(
+        _("opens at"),
+        null=True,
+        blank=True,
+        help_text=_("When the next message that is blocked may start; empty if none is."),
+    )
+
+    class Meta:
+        verbose_name = _("rate")
+        verbose_name_plural = _("rates")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["opens_at"],
+                name="djtasks_rate_opens",
+                condition=models.Q(opens_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Payload(models.Model):

@@ -77,6 +77,9 @@ class Positions:
         """Serve one queue more."""
         self._positions.setdefault(queue, START)
 
+    def __contains__(self, queue: object) -> bool:
+        return queue in self._positions
+
     @property
     def queues(self) -> list[str]:
         """The queues that are served."""

@@ -10,7 +10,7 @@ class Delivery(NamedTuple):
 
     Plain values only, for it crosses from the parent to its children by ``marshal``: ids are
     bytes, times are seconds since the epoch, ``payload`` and ``options`` are JSON texts.
-    ``feeds`` and ``position`` say where its end is counted in a workflow.
+    ``feeds`` and ``position`` say where its end is counted in a workflow, ``lane`` what limits it.
     ``deadline`` is when it expires on this machine's monotonic clock, ``unknown_for`` how many
     seconds ago a worker first met it without knowing its task.
     """
@@ -35,3 +35,4 @@ class Delivery(NamedTuple):
     payload_id: bytes | None
     feeds: bytes | None = None
     position: int | None = None
+    lane: str | None = None

@@ -114,6 +114,8 @@ class Entry(NamedTuple):
     position: int | None
     fed: str | None
     custom_id: str | None
+    task: str
+    lane: str | None
 
     @property
     def name(self) -> str:
@@ -165,6 +167,8 @@ class Batch:
                 delivery[19],
                 fed,
                 delivery[14],
+                delivery[1],
+                delivery[20],
             )
         )
 
@@ -210,7 +214,7 @@ class Batch:
         linked: list[str] = []
         steps: list[str] = []
         joins: list[str] = []
-        for disposal, key, owner, text, links, payload_id, _, _, _, fed, _ in self.entries:
+        for disposal, key, owner, text, links, payload_id, _, _, _, fed, *_ in self.entries:
             if disposal == 0:
                 if fed and not fed.startswith(FAILED):
                     ended.append(f'{{"id":"{key}","owner":{owner},{text},{fed}}}')

@@ -87,6 +87,7 @@ class NewMessage:
             self.root_id,
             self.parent_id,
             None if options is None else json.dumps(options, separators=(",", ":")),
+            None if options is None else options.get("lane"),
         )
 
     def as_json(self, payload_id: UUID | None = None, **extra: str | int) -> str:

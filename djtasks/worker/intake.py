@@ -11,7 +11,7 @@ from djtasks.queue.outcome import Disposal
 from djtasks.registry import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
@@ -28,6 +28,9 @@ QUEUES_EVERY = 1.0
 
 PROMOTE_EVERY = 0.1
 """Seconds between two looks for due messages, by a worker that is not to be woken."""
+
+OPEN_EVERY = 1.0
+"""Seconds between two looks at the rates, by a worker that knows tasks with one."""
 
 FIRST_POLL = 0.01
 """Seconds between the first two looks where notifications are impossible."""
@@ -55,6 +58,7 @@ class Intake:
         self._news = False
         self._due_news = False
         self._unknown: set[str] = set()
+        self._opens_at: float | None = 0.0
 
     @property
     def used_up(self) -> bool:
@@ -90,6 +94,8 @@ class Intake:
             return False
         if self.hungry or (self._due_at is not None and self._due_at <= now):
             return True
+        if self.must_open(now):
+            return True
         behind = self.positions.must_look_again(now)
         return behind is not None and behind <= 0
 
@@ -98,6 +104,8 @@ class Intake:
         rest = LONGEST_REST
         if self._due_at is not None:
             rest = min(rest, self._due_at - now)
+        if self._opens_at is not None:
+            rest = min(rest, self._opens_at - now)
         behind = self.positions.must_look_again(now)
         if behind is not None:
             rest = min(rest, behind)
@@ -109,10 +117,37 @@ class Intake:
             self._due_at = 0.0
         return max(0.0, rest)
 
+    def must_open(self, now: float) -> bool:
+        """Whether a rate may let something go on by now."""
+        return self._opens_at is not None and self._opens_at <= now
+
+    def opens(self, seconds: float | None, now: float) -> None:
+        """Learn in how many seconds a rate lets the next one go; None if none waits for that."""
+        if not registry.has_rates:
+            self._opens_at = None
+            return
+        # Another worker may have blocked something meanwhile, or be gone that did.
+        self._opens_at = now + min(OPEN_EVERY, OPEN_EVERY if seconds is None else seconds)
+
+    def was_let_through(self, queues: Iterable[str]) -> None:
+        """Look for what has become ready behind the positions."""
+        if any(queue in self.positions for queue in queues):
+            self.hungry = True
+            self.positions.rewind()
+
+    def exchanged(self, refused: int, given: int) -> None:
+        """Count what an admission has taken from this worker, and what it gave it instead."""
+        self.claimed += given - refused
+
     def rested_longest(self) -> None:
         """Nothing stirred the worker: look all the same, for what nothing announced."""
         self.hungry = True
         self._due_at = 0.0
+
+    def room(self, room: int) -> int:
+        """How many messages may be claimed where there is room for so many."""
+        most = self._options.max_tasks
+        return room if most is None else min(room, most - self.claimed)
 
     def plan(self, turn: Turn, room: int, now: float, *, listens: bool) -> Turn:
         """Fill in what a turn claims, where there is room for so many messages."""
@@ -120,8 +155,7 @@ class Intake:
             # What goes back may be ready at once, or due sooner than anything known of.
             self.hungry = True
             self._due_at = 0.0
-        most = self._options.max_tasks
-        limit = room if most is None else min(room, most - self.claimed)
+        limit = self.room(room)
         if limit <= 0:
             return turn
         self._news = self._due_news = False

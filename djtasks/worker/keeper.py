@@ -27,6 +27,8 @@ from djtasks.worker.orders import Orders
 from djtasks.worker.rescue import Rescue
 from djtasks.worker.schedule import Schedule
 from djtasks.worker.session import CONNECT_TIMEOUT, RawUUID
+from djtasks.worker.unblock import EVERY as UNBLOCK_EVERY
+from djtasks.worker.unblock import Unblocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +107,7 @@ class Keeper(threading.Thread):
         self._orders = ""
         self._told: tuple[bool, tuple[int, ...]] = (False, ())
         self._schedule = Schedule()
+        self._unblocking = Unblocking()
         self._housekeeping = Housekeeping(self._stop_asked.is_set)
         self.rescue = Rescue(adopt)
         self.renewed_at = time.monotonic()
@@ -205,6 +208,8 @@ class Keeper(threading.Thread):
         if self._may_rescue():
             everywhere = self._schedule.due("orphans", ORPHANS_EVERY)
             self.rescue.look(connection, self._worker_id, everywhere=everywhere)
+        if self._schedule.due("blocked", UNBLOCK_EVERY):
+            self._unblocking.look(connection)
         if self._schedule.due("tally", TALLY_EVERY):
             self._tally.write(connection)
         if self._gauge.is_due:

@@ -12,6 +12,8 @@ import psycopg
 
 from djtasks import signals
 from djtasks.execution.lost import Verdict
+from djtasks.queue.admit import admission
+from djtasks.worker.admission import Admission
 from djtasks.worker.crew import Crew
 from djtasks.worker.intake import Intake
 from djtasks.worker.keeper import Keeper
@@ -26,6 +28,7 @@ from djtasks.worker.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from djtasks.queue.delivery import Delivery
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions
     from djtasks.worker.rescue import Losses
@@ -50,6 +53,7 @@ class Parent:
         self.crew = Crew(options, nursery)
         self.watch = Watch(self.crew, options.pool)
         self.intake = Intake(options)
+        self.admission = Admission()
         self.session = Session(options.database, options.hostname, self._on_notify)
         self.stop = Stop(options)
         self.report = Report(self.crew)
@@ -154,16 +158,69 @@ class Parent:
         if link.batch.feeds:
             # What waits for these ends becomes ready with them, and is claimed in the same turn.
             self.intake.hungry = True
+        if self.intake.must_open(began) and self._may_claim() and not await self._open():
+            return
         looks = self._may_claim() and self.intake.wants_to_look(began)
         room = self.crew.room() if looks else 0
         turn = self.intake.plan(Turn(link.take()), room, began, listens=self.session.listens)
         if not await link.turn(turn, self.worker_id):
             self.intake.start_over()
             return
+        self.admission.note_ends(turn.batch)
         claimed = self.intake.done(turn, began, time.monotonic())
-        if claimed:
-            self.crew.take(self.intake.known(claimed, self.worker_id, link.batch), self.worker_id)
+        known = self.intake.known(claimed, self.worker_id, link.batch) if claimed else claimed
+        plain, limited = self.admission.sort(known, self.worker_id)
+        if plain:
+            self.crew.take(plain, self.worker_id)
             self.crew.deal()
+        if self.admission.is_needed:
+            await self._admit(limited)
+
+    async def _admit(self, limited: dict[bytes, Delivery]) -> None:
+        """Have those begin that what limits them lets through, and others in the places left."""
+        intake, crew = self.intake, self.crew
+        asking, freed = self.admission.take()
+        room = intake.room(crew.room() - len(limited)) if self._may_claim() else 0
+        asked = admission(
+            self.worker_id, asking, freed, room=max(0, room), queues=intake.positions.queues
+        )
+        try:
+            ruling = await self.session.admit(asked, self.worker_id)
+            admitted = ruling.admitted
+            full = len(ruling.given) >= room
+            others = [q for q in admitted.ready if full or q not in intake.positions]
+            await self.session.wake(others)
+        except psycopg.Error as error:
+            # What was claimed and is in nobody's care is given back when the connection is made.
+            self.admission.freed.update(freed)
+            await self.link.interrupted(error)
+            intake.start_over()
+            return
+        let = [limited[id] for id in admitted.ids if id in limited]
+        intake.exchanged(len(limited) - len(let), len(ruling.given))
+        intake.was_let_through(admitted.ready)
+        if admitted.opens_in is not None:
+            intake.opens(admitted.opens_in, time.monotonic())
+        given = intake.known(ruling.given, self.worker_id, self.link.batch)
+        plain, rated = self.admission.sort_given(given, self.worker_id)
+        if let or plain:
+            crew.take(let + plain, self.worker_id)
+            crew.deal()
+        if rated:
+            await self._admit(rated)
+
+    async def _open(self) -> bool:
+        """Let messages go on whose rate allows it; False if the connection is lost."""
+        try:
+            ready, opens_in = await self.session.open()
+            await self.session.wake(queue for queue in ready if queue not in self.intake.positions)
+        except psycopg.Error as error:
+            await self.link.interrupted(error)
+            self.intake.start_over()
+            return False
+        self.intake.opens(opens_in, time.monotonic())
+        self.intake.was_let_through(ready)
+        return True
 
     def _cares_for(self) -> list[str]:
         return [id.hex() for id in self.crew.cared_for()] + self.keeper.rescue.adopting()

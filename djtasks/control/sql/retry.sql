@@ -16,9 +16,10 @@ WITH again AS (
 ), queued AS (
     INSERT INTO djtasks_message
         (id, custom_id, task, queue, rank, payload, payload_id, options, root_id, parent_id,
-         after, feeds, position)
+         after, feeds, position, lane)
     SELECT id, custom_id, task, queue, rank, payload, payload_id, options, root_id, parent_id,
-           after, CASE WHEN NOT counts THEN feeds END, CASE WHEN NOT counts THEN position END
+           after, CASE WHEN NOT counts THEN feeds END, CASE WHEN NOT counts THEN position END,
+           options::json ->> 'lane'
     FROM again
     ON CONFLICT (id) DO NOTHING
     RETURNING id, queue

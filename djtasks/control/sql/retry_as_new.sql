@@ -10,8 +10,9 @@ WITH made AS MATERIALIZED (
     INSERT INTO djtasks_payload (id, body)
     SELECT m.new, p.body FROM made m JOIN djtasks_payload p ON p.id = m.payload_id
 ), queued AS (
-    INSERT INTO djtasks_message (id, task, queue, rank, payload, payload_id, options)
-    SELECT new, task, queue, rank, payload, CASE WHEN payload_id IS NOT NULL THEN new END, options
+    INSERT INTO djtasks_message (id, task, queue, rank, payload, payload_id, options, lane)
+    SELECT new, task, queue, rank, payload, CASE WHEN payload_id IS NOT NULL THEN new END, options,
+           options::json ->> 'lane'
     FROM made
     RETURNING queue
 )

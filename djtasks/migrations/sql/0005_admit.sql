@@ -1,0 +1,237 @@
+-- Let claimed messages through the lanes and rates that limit them, and those that were blocked
+-- where there is room. What is not let through is blocked: it leaves the index that claims read.
+-- Who holds a lane is counted from the messages themselves, so that a place is free in the same
+-- commit as the end that frees it, whoever ends it.
+-- In a transaction of its own, after the claim: locks of many lanes, then of rates, each in one
+-- order, and never while messages or joins are held that others wait for.
+-- The commit of an end comes before the look for whom it lets through, and a message is blocked
+-- under the lock of its lane: of an end and a block at the same time the later one sees the other.
+-- ids, lanes, sizes, rates, intervals, bursts: of each claimed message, its lane (null: none) and
+-- the places there (null: as many as there are), and what it asks of a rate (null: nothing). freed, freed_sizes: lanes in which a
+-- place may have become free. patient: count those that were let through and are not claimed yet.
+-- room, queues: how many of those that it lets through the worker claims at once, and from where.
+-- A function of several statements: each sees what others have committed before its locks.
+-- Plan: Index Scans using djtasks_message_pkey, djtasks_message_gate and djtasks_message_lane.
+CREATE FUNCTION djtasks_admit(
+    worker int, ids uuid[], lanes text[], sizes int[], rates text[], intervals float8[], bursts float8[],
+    freed text[], freed_sizes int[], patient boolean, room int, queues text[],
+    OUT admitted uuid[], OUT given uuid[], OUT ready text[], OUT opens_in float8
+)
+LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+AS $$
+DECLARE
+    moment timestamptz;
+BEGIN
+    PERFORM pg_advisory_xact_lock(1684698220, s.key)
+    FROM (
+        SELECT DISTINCT hashtext(l) AS key
+        FROM unnest(lanes || freed) AS l
+        WHERE l IS NOT NULL
+        ORDER BY 1
+    ) s;
+
+    WITH mine AS MATERIALIZED (
+        SELECT m.*, c.lane, c.size
+        FROM unnest(ids, lanes, sizes) AS c (id, lane, size)
+        CROSS JOIN LATERAL (
+            SELECT x.id, x.holds, x.rank, x.seq
+            FROM djtasks_message x
+            WHERE x.id = c.id AND x.worker_id = worker
+            OFFSET 0
+        ) m
+    ), line AS MATERIALIZED (
+        SELECT l.lane, min(l.size) AS size, starts_with(l.lane, 'order:') AS ordered
+        FROM (
+            SELECT m.lane, m.size FROM mine m
+            UNION ALL
+            SELECT f.lane, f.size FROM unnest(freed, freed_sizes) AS f (lane, size)
+        ) l
+        WHERE l.lane IS NOT NULL
+        GROUP BY l.lane
+    ), room AS MATERIALIZED (
+        SELECT l.lane, l.ordered,
+               coalesce(l.size, 1000000) - (
+                   SELECT count(*) FROM (
+                       SELECT FROM djtasks_message h
+                       WHERE h.lane = l.lane AND h.holds
+                       LIMIT coalesce(l.size, 1000000)
+                   ) AS held
+               ) AS free
+        FROM line l
+    ), contenders AS MATERIALIZED (
+        SELECT r.lane, r.free, m.id, m.rank, m.seq, true AS is_mine
+        FROM room r
+        JOIN mine m ON m.lane = r.lane
+        WHERE m.holds IS NOT TRUE
+        UNION ALL
+        -- Those that are blocked already come first where they are older.
+        SELECT r.lane, r.free, b.id, b.rank, b.seq, false
+        FROM room r
+        CROSS JOIN LATERAL (
+            SELECT x.id, x.rank, x.seq
+            FROM djtasks_message x
+            WHERE x.gate = r.lane AND x.state = 3
+            ORDER BY x.rank, x.seq
+            LIMIT greatest(0, r.free)
+        ) b
+        UNION ALL
+        -- Those let through that nobody has claimed yet, or that somebody is about to admit.
+        SELECT r.lane, r.free, p.id, p.rank, p.seq, false
+        FROM room r
+        CROSS JOIN LATERAL (
+            SELECT x.id, x.rank, x.seq
+            FROM djtasks_message x
+            WHERE x.gate = r.lane AND x.state = 0
+              AND x.holds IS NOT TRUE AND x.worker_id IS DISTINCT FROM worker
+            ORDER BY x.rank, x.seq
+            LIMIT greatest(0, r.free)
+        ) p
+        WHERE patient OR r.ordered
+        UNION ALL
+        -- In an order nobody overtakes: whoever is ready and older goes before, claimed or not.
+        SELECT r.lane, r.free, o.id, o.rank, o.seq, false
+        FROM room r
+        CROSS JOIN LATERAL (
+            SELECT x.id, x.rank, x.seq
+            FROM djtasks_message x
+            WHERE x.lane = r.lane AND x.holds IS NULL AND x.state = 0 AND x.gate IS NULL
+              AND x.worker_id IS DISTINCT FROM worker
+            ORDER BY x.rank, x.seq
+            LIMIT greatest(0, r.free)
+        ) o
+        WHERE r.ordered
+    ), placed AS MATERIALIZED (
+        SELECT c.id, c.lane, c.is_mine,
+               row_number() OVER (PARTITION BY c.lane ORDER BY c.rank, c.seq) <= c.free AS fits
+        FROM contenders c
+    ), held AS (
+        UPDATE djtasks_message m
+        SET holds = true, lane = p.lane, gate = NULL
+        FROM placed p
+        WHERE p.is_mine AND p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
+        RETURNING m.id
+    ), blocked AS (
+        UPDATE djtasks_message m
+        SET state = 3, lane = p.lane, gate = p.lane, worker_id = NULL, started_at = NULL
+        FROM placed p
+        WHERE p.is_mine AND NOT p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
+    ), free AS MATERIALIZED (
+        SELECT x.id, x.queue
+        FROM placed p
+        CROSS JOIN LATERAL (
+            SELECT y.id, y.queue FROM djtasks_message y
+            WHERE y.id = ANY (ARRAY[p.id]) AND y.state = 3
+            FOR UPDATE SKIP LOCKED
+        ) x
+        WHERE p.fits AND NOT p.is_mine
+    ), near AS MATERIALIZED (
+        SELECT f.id
+        FROM free f
+        WHERE f.queue = ANY (queues)
+          AND EXISTS (
+              SELECT FROM djtasks_queue q WHERE q.name = f.queue AND q.paused_at IS NOT NULL
+          ) IS NOT TRUE
+        LIMIT room
+    ), taken AS (
+        UPDATE djtasks_message m
+        SET state = 0, gate = NULL, holds = true, worker_id = worker, started_at = now()
+        FROM near n
+        WHERE m.id = ANY (ARRAY[n.id])
+        RETURNING m.id
+    ), let AS (
+        UPDATE djtasks_message m
+        SET state = 0
+        FROM free f
+        WHERE (f.id IN (SELECT n.id FROM near n)) IS NOT TRUE AND m.id = ANY (ARRAY[f.id])
+        RETURNING m.queue
+    )
+    SELECT coalesce((SELECT array_agg(h.id) FROM held h), '{}')
+               || coalesce((SELECT array_agg(m.id) FROM mine m WHERE m.holds OR m.lane IS NULL), '{}'),
+           coalesce((SELECT array_agg(t.id) FROM taken t), '{}'),
+           coalesce((SELECT array_agg(DISTINCT l.queue) FROM let l), '{}')
+    INTO admitted, given, ready;
+
+    IF NOT EXISTS (SELECT FROM unnest(rates) AS r WHERE r IS NOT NULL) THEN
+        RETURN;
+    END IF;
+
+    INSERT INTO djtasks_rate AS r (name, interval, burst, used_until)
+    SELECT DISTINCT ON (c.rate) c.rate, c.interval, c.burst, clock_timestamp()
+    FROM unnest(rates, intervals, bursts) AS c (rate, interval, burst)
+    WHERE c.rate IS NOT NULL
+    ORDER BY c.rate
+    -- This locks them, in the order of their names.
+    ON CONFLICT (name) DO UPDATE SET interval = excluded.interval, burst = excluded.burst;
+    moment := clock_timestamp();
+
+    WITH rate AS MATERIALIZED (
+        SELECT r.name, r.interval, r.burst,
+               greatest(r.used_until, moment) AS used_until,
+               floor(r.burst + 1e-6 - extract(epoch FROM greatest(r.used_until, moment) - moment)
+                                      / r.interval)::bigint AS free
+        FROM djtasks_rate r
+        WHERE r.name = ANY (rates)
+    ), mine AS MATERIALIZED (
+        SELECT c.rate, m.id, m.rank, m.seq
+        FROM unnest(ids, rates) AS c (id, rate)
+        CROSS JOIN LATERAL (
+            SELECT x.id, x.rank, x.seq FROM djtasks_message x WHERE x.id = c.id OFFSET 0
+        ) m
+        WHERE c.rate IS NOT NULL AND c.id = ANY (admitted)
+    ), placed AS MATERIALIZED (
+        SELECT c.name, c.id, c.is_mine,
+               row_number() OVER (PARTITION BY c.name ORDER BY c.rank, c.seq) <= c.free AS fits
+        FROM (
+            SELECT r.name, r.free, m.id, m.rank, m.seq, true AS is_mine
+            FROM rate r JOIN mine m ON m.rate = r.name
+            UNION ALL
+            SELECT r.name, r.free, b.id, b.rank, b.seq, false
+            FROM rate r
+            CROSS JOIN LATERAL (
+                SELECT x.id, x.rank, x.seq
+                FROM djtasks_message x
+                WHERE x.gate = r.name AND x.state = 3
+                ORDER BY x.rank, x.seq
+                LIMIT greatest(0, r.free)
+            ) b
+        ) c
+    ), used AS (
+        UPDATE djtasks_rate r
+        SET used_until = s.used_until + make_interval(secs => s.number * r.interval),
+            opens_at = CASE WHEN s.refused > 0
+                            THEN least(r.opens_at, s.used_until + make_interval(
+                                secs => (s.number - r.burst + 1) * r.interval))
+                            ELSE r.opens_at END
+        FROM (
+            SELECT t.name, t.used_until,
+                   count(*) FILTER (WHERE p.fits AND p.is_mine) AS number,
+                   count(*) FILTER (WHERE NOT p.fits OR NOT p.is_mine) AS refused
+            FROM rate t JOIN placed p ON p.name = t.name
+            GROUP BY t.name, t.used_until
+        ) s
+        WHERE r.name = s.name
+    ), let_go AS (
+        UPDATE djtasks_message m
+        SET state = 3, gate = p.name, worker_id = NULL, started_at = NULL,
+            holds = CASE WHEN starts_with(m.lane, 'order:') THEN m.holds END
+        FROM placed p
+        WHERE p.is_mine AND NOT p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
+        RETURNING m.id
+    ), passed AS (
+        UPDATE djtasks_message m
+        SET gate = NULL
+        FROM placed p
+        WHERE p.is_mine AND p.fits AND m.id = ANY (ARRAY[p.id]) AND m.gate IS NOT NULL
+    )
+    SELECT ARRAY(SELECT a FROM unnest(admitted) AS a
+                 WHERE a NOT IN (SELECT g.id FROM let_go g))
+    INTO admitted;
+
+    SELECT extract(epoch FROM min(r.opens_at) - clock_timestamp())::float8
+    INTO opens_in
+    FROM djtasks_rate r
+    WHERE r.name = ANY (rates);
+END
+$$
