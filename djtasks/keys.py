@@ -50,7 +50,7 @@ class Key:
                 raise ValueError(
                     f"{self._where} raised {type(error).__qualname__}: {error}"
                 ) from error
-            if not isinstance(key, str) or not key:
+            if type(key) is not str or not key:
                 raise TypeError(f"{self._where} must return a non-empty text, not {key!r}.")
         elif "{" not in self._template:
             key = self._template

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from djtasks.models.activity import Activity, Depth
 from djtasks.models.fleet import Queue, Worker
-from djtasks.models.message import Input, Join, Message, MessageState, NextSequence, Payload, Rate
+from djtasks.models.message import (
+    Input,
+    Join,
+    Message,
+    MessageState,
+    NextSequence,
+    Payload,
+    Place,
+    Rate,
+)
 from djtasks.models.pages import Overview, TaskRecord
 from djtasks.models.result import Attempt, SavedGroup, TaskResult, Waiter
 
@@ -19,6 +28,7 @@ __all__ = [
     "NextSequence",
     "Overview",
     "Payload",
+    "Place",
     "Queue",
     "Rate",
     "SavedGroup",

@@ -146,11 +146,6 @@ class Message(models.Model):
         blank=True,
         help_text=_("The key that limits how many run at once, and whether in order."),
     )
-    holds = models.BooleanField(
-        _("holds its lane"),
-        null=True,
-        help_text=_("Whether it has one of the places of its lane."),
-    )
     gate = models.TextField(
         _("gate"),
         null=True,
@@ -183,11 +178,11 @@ class Message(models.Model):
                 name="djtasks_message_gate",
                 condition=models.Q(gate__isnull=False),
             ),
-            # Who holds a place in a lane, and who is next in one that keeps its order.
+            # Who is next in a lane that keeps its order.
             models.Index(
-                fields=["lane", "holds", "state", "rank", "seq"],
-                name="djtasks_message_lane",
-                condition=models.Q(lane__isnull=False),
+                fields=["lane", "state", "seq"],
+                name="djtasks_message_order",
+                condition=models.Q(lane__startswith="order:"),
             ),
             models.Index(
                 fields=["root_id"],
@@ -212,6 +207,21 @@ class Message(models.Model):
         return -self.rank
 
 
+class Place(models.Model):
+    """A place in a lane that a message has, or had: it counts while the message is there."""
+
+    pk = models.CompositePrimaryKey("lane", "message_id")
+    lane = models.TextField(_("lane"))
+    message_id = models.UUIDField(_("message"))
+
+    class Meta:
+        verbose_name = _("place in a lane")
+        verbose_name_plural = _("places in lanes")
+
+    def __str__(self) -> str:
+        return f"{self.lane} {self.message_id}"
+
+
 class Rate(models.Model):
     """How far a rate is used up, over all workers: the row that lets its messages through."""
 
@@ -225,7 +235,7 @@ class Rate(models.Model):
         _("opens at"),
         null=True,
         blank=True,
-        help_text=_("When the next message that is blocked may start; empty if none is."),
+        help_text=_("When the next blocked message may start; empty if there is none."),
     )
 
     class Meta:

@@ -13,12 +13,15 @@ from djtasks.conf import conf
 from djtasks.execution.executor import Executor, Place
 from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
+from djtasks.queue.admit import ADMIT, Asking
+from djtasks.queue.admit import admission as admission_of
 from djtasks.queue.claim import CLAIM, START, deliveries
 from djtasks.queue.enqueue import flush_deferred
 from djtasks.queue.finish import end_here
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 from djtasks.registry import registry
+from djtasks.worker.admission import Admission
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,8 +91,11 @@ def run_tasks(
                 f"run_tasks() stopped after {limit} runs, the last of {ran[-1].name}. Does a "
                 f"task enqueue or retry itself without end?"
             )
+        if not _admitted(connection, delivery):
+            continue
         outcome = _run(delivery, connection)
         _store(connection, delivery, outcome)
+        _admit_others(connection, delivery)
         error = outcome.error
         ran.append(
             Ran(
@@ -129,6 +135,31 @@ def _claim(
         rows = [tuple(getattr(value, "bytes", value) for value in row) for row in cursor.fetchall()]
     claimed = deliveries(rows)
     return claimed[0] if claimed else None
+
+
+def _admitted(connection: BaseDatabaseWrapper, delivery: Delivery) -> bool:
+    """Whether a message keeps the order of its lane. Rates are not waited for."""
+    admission = Admission()
+    _plain, _limited = admission.sort([delivery], TEST_WORKER)
+    asking, freed = admission.take()
+    if not any(one.lane for one in asking):
+        return True
+    asking = [one._replace(gate=None, rate=None) for one in asking]
+    return delivery.id in _admit(connection, asking, freed)
+
+
+def _admit_others(connection: BaseDatabaseWrapper, delivery: Delivery) -> None:
+    """Let those through that waited for the place of a task that ended."""
+    if delivery.lane is not None:
+        _admit(connection, [], {delivery.lane: Admission().size_of(delivery.lane, delivery.task)})
+
+
+def _admit(
+    connection: BaseDatabaseWrapper, asking: list[Asking], freed: dict[str, int | None]
+) -> set[bytes]:
+    with connection.cursor() as cursor:
+        cursor.execute(ADMIT, admission_of(TEST_WORKER, asking, freed, patient=False))
+        return {id.bytes for id in cursor.fetchone()[0]}
 
 
 def _run(delivery: Delivery, connection: BaseDatabaseWrapper) -> Outcome:

@@ -27,7 +27,6 @@ class Admission:
         self.freed: dict[str, int | None] = {}
         """Lanes in which a place may have become free since the last admission, and their sizes."""
         self.asking: list[Asking] = []
-        self._limits: dict[str, Limits | None] = {}
 
     @property
     def is_needed(self) -> bool:
@@ -64,7 +63,8 @@ class Admission:
         self, given: Iterable[Delivery], worker_id: int
     ) -> tuple[list[Delivery], dict[bytes, Delivery]]:
         """:meth:`sort`, of messages that have their place in a lane: only a rate may limit them."""
-        plain, rated = [], []
+        plain: list[Delivery] = []
+        rated: list[Delivery] = []
         for delivery in given:
             limits = self._limits_of(delivery.task)
             (plain if limits is None or limits.rate is None else rated).append(delivery)
@@ -81,6 +81,13 @@ class Admission:
         for entry in batch.entries:
             if entry.lane is not None:
                 self.freed[entry.lane] = self.size_of(entry.lane, entry.task)
+
+    def note_refused(self, refused: Iterable[Delivery]) -> None:
+        """Take note of the places that messages gave up because a rate did not let them through."""
+        for delivery in refused:
+            limits = self._limits_of(delivery.task)
+            if delivery.lane is not None and limits is not None and limits.rate is not None:
+                self.freed[delivery.lane] = _size(delivery.lane, limits)
 
     def size_of(self, lane: str, task: str) -> int | None:
         """How many messages of a lane may run, where one of this task is in it."""

@@ -196,8 +196,9 @@ class Parent:
             await self.link.interrupted(error)
             intake.start_over()
             return
-        let = [limited[id] for id in admitted.ids if id in limited]
-        intake.exchanged(len(limited) - len(let), len(ruling.given))
+        let = [limited.pop(id) for id in admitted.ids if id in limited]
+        self.admission.note_refused(limited.values())
+        intake.exchanged(len(limited), len(ruling.given))
         intake.was_let_through(admitted.ready)
         if admitted.opens_in is not None:
             intake.opens(admitted.opens_in, time.monotonic())

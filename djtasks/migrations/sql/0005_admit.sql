@@ -1,7 +1,7 @@
 -- Let claimed messages through the lanes and rates that limit them, and those that were blocked
 -- where there is room. What is not let through is blocked: it leaves the index that claims read.
--- Who holds a lane is counted from the messages themselves, so that a place is free in the same
--- commit as the end that frees it, whoever ends it.
+-- A place counts while its message is there and somebody has it (in an order, while it is there),
+-- so it is free in the same commit as the end that frees it, whoever ends it.
 -- In a transaction of its own, after the claim: locks of many lanes, then of rates, each in one
 -- order, and never while messages or joins are held that others wait for.
 -- The commit of an end comes before the look for whom it lets through, and a message is blocked
@@ -23,6 +23,7 @@ SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
     moment timestamptz;
+    anybody boolean;
 BEGIN
     PERFORM pg_advisory_xact_lock(1684698220, s.key)
     FROM (
@@ -32,111 +33,147 @@ BEGIN
         ORDER BY 1
     ) s;
 
+    -- Places of messages that are gone, or were put back, are free. Others than those in which
+    -- something has ended are not looked through: who ended it, or a look now and then, does that.
+    DELETE FROM djtasks_place p
+    USING (SELECT DISTINCT l AS lane FROM unnest(freed) AS l) f
+    WHERE p.lane = f.lane
+      AND NOT EXISTS (
+          SELECT FROM djtasks_message m
+          WHERE m.id = ANY (ARRAY[p.message_id]) AND m.lane = p.lane
+            AND (m.worker_id IS NOT NULL OR starts_with(p.lane, 'order:'))
+      );
+
+    -- Where nobody is blocked a free place lets nobody through. Under the lock: whoever was
+    -- blocked while this was ended has been written by now.
+    anybody := EXISTS (SELECT FROM djtasks_message m WHERE m.gate IS NOT NULL);
+    IF NOT anybody THEN
+        freed := '{}';
+        freed_sizes := '{}';
+    END IF;
+
     WITH mine AS MATERIALIZED (
-        SELECT m.*, c.lane, c.size
+        SELECT m.id, m.rank, m.seq, c.lane, c.size, h.message_id IS NOT NULL AS holds,
+               m.gate IS NOT NULL OR m.own_lane IS DISTINCT FROM c.lane AS changes
         FROM unnest(ids, lanes, sizes) AS c (id, lane, size)
         CROSS JOIN LATERAL (
-            SELECT x.id, x.holds, x.rank, x.seq
+            SELECT x.id, x.rank, x.seq, x.gate, x.lane AS own_lane
             FROM djtasks_message x
             WHERE x.id = c.id AND x.worker_id = worker
             OFFSET 0
         ) m
+        LEFT JOIN LATERAL (
+            SELECT p.message_id FROM djtasks_place p
+            WHERE p.lane = c.lane AND p.message_id = c.id
+            OFFSET 0
+        ) h ON true
     ), line AS MATERIALIZED (
-        SELECT l.lane, min(l.size) AS size, starts_with(l.lane, 'order:') AS ordered
+        SELECT l.lane, min(l.size) AS size, starts_with(l.lane, 'order:') AS ordered,
+               max(l.seq) AS last
         FROM (
-            SELECT m.lane, m.size FROM mine m
+            SELECT m.lane, m.size, m.seq FROM mine m
             UNION ALL
-            SELECT f.lane, f.size FROM unnest(freed, freed_sizes) AS f (lane, size)
+            SELECT f.lane, f.size, 9223372036854775807
+            FROM unnest(freed, freed_sizes) AS f (lane, size)
         ) l
         WHERE l.lane IS NOT NULL
         GROUP BY l.lane
     ), room AS MATERIALIZED (
-        SELECT l.lane, l.ordered,
+        SELECT l.lane, l.ordered, l.last,
                coalesce(l.size, 1000000) - (
-                   SELECT count(*) FROM (
-                       SELECT FROM djtasks_message h
-                       WHERE h.lane = l.lane AND h.holds
-                       LIMIT coalesce(l.size, 1000000)
-                   ) AS held
+                   SELECT count(*) FROM djtasks_place p WHERE p.lane = l.lane
                ) AS free
         FROM line l
-    ), contenders AS MATERIALIZED (
-        SELECT r.lane, r.free, m.id, m.rank, m.seq, true AS is_mine
-        FROM room r
-        JOIN mine m ON m.lane = r.lane
-        WHERE m.holds IS NOT TRUE
-        UNION ALL
-        -- Those that are blocked already come first where they are older.
-        SELECT r.lane, r.free, b.id, b.rank, b.seq, false
-        FROM room r
-        CROSS JOIN LATERAL (
-            SELECT x.id, x.rank, x.seq
-            FROM djtasks_message x
-            WHERE x.gate = r.lane AND x.state = 3
-            ORDER BY x.rank, x.seq
-            LIMIT greatest(0, r.free)
-        ) b
-        UNION ALL
-        -- Those let through that nobody has claimed yet, or that somebody is about to admit.
-        SELECT r.lane, r.free, p.id, p.rank, p.seq, false
-        FROM room r
-        CROSS JOIN LATERAL (
-            SELECT x.id, x.rank, x.seq
-            FROM djtasks_message x
-            WHERE x.gate = r.lane AND x.state = 0
-              AND x.holds IS NOT TRUE AND x.worker_id IS DISTINCT FROM worker
-            ORDER BY x.rank, x.seq
-            LIMIT greatest(0, r.free)
-        ) p
-        WHERE patient OR r.ordered
-        UNION ALL
-        -- In an order nobody overtakes: whoever is ready and older goes before, claimed or not.
-        SELECT r.lane, r.free, o.id, o.rank, o.seq, false
-        FROM room r
-        CROSS JOIN LATERAL (
-            SELECT x.id, x.rank, x.seq
-            FROM djtasks_message x
-            WHERE x.lane = r.lane AND x.holds IS NULL AND x.state = 0 AND x.gate IS NULL
-              AND x.worker_id IS DISTINCT FROM worker
-            ORDER BY x.rank, x.seq
-            LIMIT greatest(0, r.free)
-        ) o
-        WHERE r.ordered
     ), placed AS MATERIALIZED (
-        SELECT c.id, c.lane, c.is_mine,
-               row_number() OVER (PARTITION BY c.lane ORDER BY c.rank, c.seq) <= c.free AS fits
-        FROM contenders c
+        -- The rows without an id, one for each lane, bring how much room there is: a join would
+        -- be a loop in a loop.
+        SELECT c.id, c.lane, c.is_mine, c.changes, c.holds
+                   OR row_number() OVER line - 1 <= max(c.free) OVER lane AS fits
+        FROM (
+            SELECT r.lane, r.free, NULL::uuid AS id, NULL::int AS rank, NULL::bigint AS seq,
+                   false AS is_mine, false AS changes, false AS holds
+            FROM room r
+            UNION ALL
+            SELECT m.lane, NULL, m.id, m.rank, m.seq, true, m.changes, m.holds
+            FROM mine m
+            WHERE m.lane IS NOT NULL
+            UNION ALL
+            -- Those that are blocked already come first where they are older.
+            SELECT r.lane, NULL, b.id, b.rank, b.seq, false, false, false
+            FROM room r
+            CROSS JOIN LATERAL (
+                SELECT x.id, x.rank, x.seq
+                FROM djtasks_message x
+                WHERE x.gate = r.lane AND x.state = 3
+                ORDER BY x.rank, x.seq
+                LIMIT greatest(0, r.free)
+            ) b
+            WHERE anybody
+            UNION ALL
+            -- Those let through that nobody has claimed yet, or that somebody is about to admit.
+            SELECT r.lane, NULL, t.id, t.rank, t.seq, false, false, false
+            FROM room r
+            CROSS JOIN LATERAL (
+                SELECT x.id, x.rank, x.seq
+                FROM djtasks_message x
+                WHERE x.gate = r.lane AND x.state = 0 AND x.worker_id IS DISTINCT FROM worker
+                ORDER BY x.rank, x.seq
+                LIMIT greatest(0, r.free)
+            ) t
+            WHERE anybody AND (patient OR r.ordered)
+            UNION ALL
+            -- In an order nobody overtakes: whoever is ready and older goes before.
+            SELECT r.lane, NULL, o.id, o.rank, o.seq, false, false, false
+            FROM room r
+            CROSS JOIN LATERAL (
+                SELECT x.id, x.rank, x.seq
+                FROM djtasks_message x
+                WHERE x.lane = r.lane AND x.lane LIKE 'order:%' AND x.state = 0 AND x.gate IS NULL
+                  AND x.seq < r.last AND x.worker_id IS DISTINCT FROM worker
+                ORDER BY x.seq
+                LIMIT greatest(0, r.free)
+            ) o
+            WHERE r.ordered
+        ) c
+        WINDOW lane AS (PARTITION BY c.lane),
+               line AS (PARTITION BY c.lane ORDER BY c.id IS NOT NULL, c.rank, c.seq)
     ), held AS (
+        INSERT INTO djtasks_place (lane, message_id)
+        SELECT p.lane, p.id FROM placed p WHERE p.is_mine AND p.fits
+        ON CONFLICT DO NOTHING
+    ), passed AS (
         UPDATE djtasks_message m
-        SET holds = true, lane = p.lane, gate = NULL
+        SET lane = p.lane, gate = NULL
         FROM placed p
-        WHERE p.is_mine AND p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
-        RETURNING m.id
+        WHERE p.is_mine AND p.fits AND p.changes AND m.id = ANY (ARRAY[p.id])
     ), blocked AS (
         UPDATE djtasks_message m
         SET state = 3, lane = p.lane, gate = p.lane, worker_id = NULL, started_at = NULL
         FROM placed p
         WHERE p.is_mine AND NOT p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
     ), free AS MATERIALIZED (
-        SELECT x.id, x.queue
+        SELECT x.id, x.queue, p.lane
         FROM placed p
         CROSS JOIN LATERAL (
             SELECT y.id, y.queue FROM djtasks_message y
             WHERE y.id = ANY (ARRAY[p.id]) AND y.state = 3
             FOR UPDATE SKIP LOCKED
         ) x
-        WHERE p.fits AND NOT p.is_mine
+        WHERE p.fits AND NOT p.is_mine AND p.id IS NOT NULL
     ), near AS MATERIALIZED (
-        SELECT f.id
+        SELECT f.id, f.lane
         FROM free f
         WHERE f.queue = ANY (queues)
           AND EXISTS (
               SELECT FROM djtasks_queue q WHERE q.name = f.queue AND q.paused_at IS NOT NULL
           ) IS NOT TRUE
         LIMIT room
+    ), places AS (
+        INSERT INTO djtasks_place (lane, message_id) SELECT n.lane, n.id FROM near n
+        ON CONFLICT DO NOTHING
     ), taken AS (
         UPDATE djtasks_message m
-        SET state = 0, gate = NULL, holds = true, worker_id = worker, started_at = now()
+        SET state = 0, gate = NULL, worker_id = worker, started_at = now()
         FROM near n
         WHERE m.id = ANY (ARRAY[n.id])
         RETURNING m.id
@@ -147,8 +184,8 @@ BEGIN
         WHERE (f.id IN (SELECT n.id FROM near n)) IS NOT TRUE AND m.id = ANY (ARRAY[f.id])
         RETURNING m.queue
     )
-    SELECT coalesce((SELECT array_agg(h.id) FROM held h), '{}')
-               || coalesce((SELECT array_agg(m.id) FROM mine m WHERE m.holds OR m.lane IS NULL), '{}'),
+    SELECT coalesce((SELECT array_agg(p.id) FROM placed p WHERE p.is_mine AND p.fits), '{}')
+               || coalesce((SELECT array_agg(m.id) FROM mine m WHERE m.lane IS NULL), '{}'),
            coalesce((SELECT array_agg(t.id) FROM taken t), '{}'),
            coalesce((SELECT array_agg(DISTINCT l.queue) FROM let l), '{}')
     INTO admitted, given, ready;
@@ -214,11 +251,16 @@ BEGIN
         WHERE r.name = s.name
     ), let_go AS (
         UPDATE djtasks_message m
-        SET state = 3, gate = p.name, worker_id = NULL, started_at = NULL,
-            holds = CASE WHEN starts_with(m.lane, 'order:') THEN m.holds END
+        SET state = 3, gate = p.name, worker_id = NULL, started_at = NULL
         FROM placed p
         WHERE p.is_mine AND NOT p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
         RETURNING m.id
+    ), given_up AS (
+        -- Others may have it meanwhile; in an order they may not.
+        DELETE FROM djtasks_place p
+        USING unnest(ids, lanes) AS c (id, lane)
+        WHERE (c.id IN (SELECT g.id FROM let_go g)) IS TRUE
+          AND p.lane = c.lane AND p.message_id = c.id AND starts_with(c.lane, 'limit:')
     ), passed AS (
         UPDATE djtasks_message m
         SET gate = NULL

@@ -24,8 +24,6 @@ WITH r AS (
     UPDATE djtasks_message m
     SET worker_id = NULL,
         started_at = NULL,
-        -- One that keeps an order keeps its place too; others give theirs up.
-        holds = CASE WHEN starts_with(m.lane, 'order:') THEN m.holds END,
         deliveries = m.deliveries + coalesce(r.deliveries, 0),
         state = CASE WHEN r.delay > 0 THEN 1 ELSE 0 END,
         eta = CASE WHEN r.delay > 0 THEN now() + make_interval(secs => r.delay) ELSE m.eta END,

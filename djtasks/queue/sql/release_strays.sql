@@ -2,6 +2,5 @@
 -- claim may have been committed whose answer never came.
 -- Plan: Seq Scan on djtasks_message, once after a loss.
 UPDATE djtasks_message
-SET worker_id = NULL, started_at = NULL,
-    holds = CASE WHEN starts_with(lane, 'order:') THEN holds END
+SET worker_id = NULL, started_at = NULL
 WHERE worker_id = %(worker)s AND id <> ALL (%(held)s::uuid[])

@@ -9,7 +9,6 @@ WITH replaced AS (
         payload_id = NULL,
         options = r.options::text,
         lane = r.options ->> 'lane',
-        holds = NULL,
         gate = NULL,
         queue = r.queue,
         rank = coalesce(r.rank, 0),

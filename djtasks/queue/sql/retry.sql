@@ -13,8 +13,6 @@ WITH attempt AS (
 ), put_back AS (
     UPDATE djtasks_message m
     SET worker_id = NULL,
-        -- One that keeps an order keeps its place too; others give theirs up.
-        holds = CASE WHEN starts_with(m.lane, 'order:') THEN m.holds END,
         retries = a.retries,
         deliveries = m.deliveries + a.deliveries,
         eta = coalesce(a.eta, now() + make_interval(secs => a.delay)),
