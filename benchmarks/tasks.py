@@ -44,6 +44,11 @@ def few(key: int) -> None:
     """Do nothing, three at once of each key."""
 
 
+@shared_task(fair_key="{key}")
+def in_turn(key: int) -> None:
+    """Do nothing, one of each key in turn."""
+
+
 @shared_task(order_key="{key}")
 def lined_up(key: int) -> None:
     """Do nothing, one at a time of each key."""

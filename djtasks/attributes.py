@@ -99,6 +99,7 @@ class Options(Handlers):
     concurrency_limit: int | None = None
     concurrency_key: str | Callable[..., str] | None = None
     order_key: str | Callable[..., str] | None = None
+    fair_key: str | Callable[..., str] | None = None
 
     def option(self, name: str) -> Any:
         """The value of an option by its name, as the task or else the settings have it."""

@@ -157,7 +157,8 @@ def build(
 ) -> NewMessage:
     """The message of a call. Nothing is written.
 
-    Unless its arguments are ``complete`` the worker finds out which lane it is in.
+    Unless its arguments are ``complete`` the worker finds out which lane it is in; it stands in no
+    line then.
     """
     name = defaults.name
     message = NewMessage(
@@ -193,12 +194,16 @@ def limit(
     *,
     complete: bool,
 ) -> None:
-    """Put a message into the lane of its call."""
+    """Put a message into the lane of its call, and into the line of its tenant."""
     if limits.keeps_order:
         # Among those of a key only their order counts.
         message.priority = conf.TASK_DEFAULT_PRIORITY
-    if complete and (lane := limits.lane(args, kwargs)) is not None:
+    if not complete:
+        return
+    if (lane := limits.lane(args, kwargs)) is not None:
         message.options = {**(message.options or {}), "lane": lane}
+    if (fair := limits.fair(args, kwargs)) is not None:
+        message.options = {**(message.options or {}), "fair": fair}
 
 
 def handle_of(

@@ -22,7 +22,7 @@ _PYDANTIC = ("pydantic", "pydantic_strict", "pydantic_context", "pydantic_dump_k
 _CONSTRUCTION = frozenset({"name", "base", "bind", *_PYDANTIC})
 """Options that say how a task is made, and are no attributes."""
 
-_KEYS = frozenset({"concurrency_key", "order_key"})
+_KEYS = frozenset({"concurrency_key", "order_key", "fair_key"})
 
 _TASK_ATTRIBUTES = frozenset(dir(Task))
 

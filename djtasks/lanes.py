@@ -4,6 +4,8 @@ A *lane* is a line of messages of which only so many may run at a time: those of
 ``concurrency_limit``, or of one ``order_key``, which go one by one. A *rate* says how often a task
 may start. Which lane a message is in is said by its call; how many places a lane has, and how fast
 a rate is, by the worker that claims it.
+
+``fair_key`` limits nothing: tasks of a queue whose keys differ take turns.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ OPTIONS = (
     "concurrency_limit",
     "concurrency_key",
     "order_key",
+    "fair_key",
 )
-"""Options of a task that say what limits it."""
+"""Options of a task that say what limits it, and with whom it takes turns."""
 
 ORDER = "order:"
 """How the lanes begin in which the next one waits for the end of the one before."""
@@ -75,7 +78,7 @@ def rate_of(value: str | float) -> Rate | None:
 class Limits:
     """What limits one task."""
 
-    __slots__ = ("_key", "_prefix", "rate", "scope", "size")
+    __slots__ = ("_fair", "_key", "_prefix", "rate", "scope", "size")
 
     def __init__(self, task: Task[..., Any]) -> None:
         """Read the options of a task. Raises :class:`TypeError` for what cannot go together."""
@@ -88,6 +91,7 @@ class Limits:
         self.size = task.concurrency_limit
         self._key: Key | None = None
         self._prefix = ""
+        self._fair = None if task.fair_key is None else _key(task, "fair_key", task.fair_key)
         if task.concurrency_key is not None and self.size is None:
             raise TypeError(
                 f"Task {name}: concurrency_key says what concurrency_limit is counted by; give "
@@ -107,7 +111,17 @@ class Limits:
             self._prefix = LIMIT
 
     def __bool__(self) -> bool:
+        return self.holds_back or self.takes_turns
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether a claimed message may have to wait."""
         return self._key is not None or self.rate is not None
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether messages stand in lines, one for each key."""
+        return self._fair is not None
 
     @property
     def keeps_order(self) -> bool:
@@ -117,6 +131,10 @@ class Limits:
     def lane(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """The lane of a call; what is wrong with its key is raised."""
         return None if self._key is None else self._prefix + self._key.of(args, kwargs)
+
+    def fair(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """With which others a call takes turns; what is wrong with its key is raised."""
+        return None if self._fair is None else self._fair.of(args, kwargs)
 
 
 def _key(task: Any, option: str, template: Any) -> Key:

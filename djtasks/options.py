@@ -277,6 +277,7 @@ TASK_OPTIONS: Mapping[str, TaskOption] = {
         ),
         TaskOption("concurrency_key", None, _KEY, _is_key),
         TaskOption("order_key", None, _KEY, _is_key),
+        TaskOption("fair_key", None, _KEY, _is_key),
     )
 }
 

@@ -44,6 +44,11 @@ class TaskRegistry(dict[str, "Task[..., Any]"]):
         """Whether a task of this process has a ``rate_limit``."""
         return any(task.limits.rate is not None for task in self.values())
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether a task of this process has a ``fair_key``."""
+        return any(task.limits.takes_turns for task in self.values())
+
     def unregister(self, name: str | Task[..., Any]) -> None:
         """Remove a task by name or itself; ``NotRegistered`` if it is not there."""
         name = name if isinstance(name, str) else name.name

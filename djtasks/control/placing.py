@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 RUN_NOW = load("run_now")
 MOVE = load("move")
 
+READY = (MessageState.READY, MessageState.IN_LINE)
+
 
 def run_now(ids: Sequence[UUID | str], *, using: str | None = None) -> Outcome:
     """Make scheduled tasks ready at once.
@@ -63,7 +65,7 @@ def move(
             cursor.execute(MOVE, {"ids": list(batch), "queue": queue, "rank": rank})
             rows = cursor.fetchall()
             # What was locked for a moment was passed over by claims, wherever it stays.
-            ready = {name for _, name, state in rows if state == MessageState.READY}
+            ready = {name for _, name, state in rows if state in READY}
             due = {name for _, name, state in rows if state == MessageState.SCHEDULED}
             wake_after_commit(alias, wake=ready, due=due)
         return {row[0] for row in rows}

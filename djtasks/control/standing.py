@@ -66,6 +66,7 @@ def refusal(operation: Operation, task: Standing, *, also_succeeded: bool = Fals
         case "run_now":
             return _unbegun(task) or {
                 MessageState.READY: Reason.READY,
+                MessageState.IN_LINE: Reason.READY,
                 MessageState.WAITING: Reason.WAITING,
             }.get(MessageState(task.state or 0))
         case "revoke" | "move":

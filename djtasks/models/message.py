@@ -24,12 +24,16 @@ class NextSequence(models.Func):
 
 
 class MessageState(models.IntegerChoices):
-    """Where a message stands before it ends. A running one is ready and has a worker."""
+    """Where a message stands before it ends. A running one is ready and has a worker.
+
+    What is in line is ready too: workers take from the lines of a queue in turn.
+    """
 
     READY = 0, _("ready")
     SCHEDULED = 1, _("scheduled")
     WAITING = 2, _("waiting")
     BLOCKED = 3, _("blocked")
+    IN_LINE = 4, _("ready")
 
 
 class Message(models.Model):
@@ -152,6 +156,13 @@ class Message(models.Model):
         blank=True,
         help_text=_("The lane or the rate that it is, or was last, blocked by."),
     )
+    fair = models.TextField(
+        _("fair key"),
+        null=True,
+        blank=True,
+        db_collation="C",
+        help_text=_("Whose tasks it takes turns with others as: the line that it stands in."),
+    )
 
     class Meta:
         verbose_name = _("queued task")
@@ -171,6 +182,12 @@ class Message(models.Model):
                 fields=["after"],
                 name="djtasks_message_after",
                 condition=models.Q(state=MessageState.WAITING),
+            ),
+            # The lines of a queue, one behind the other.
+            models.Index(
+                fields=["queue", "fair", "rank", "seq"],
+                name="djtasks_message_line",
+                condition=models.Q(state=MessageState.IN_LINE),
             ),
             # Whoever is blocked, by what it waits for; and who was let through and not claimed yet.
             models.Index(

@@ -19,6 +19,7 @@ def taking(name: str) -> str:
 
 
 CLAIM = taking("claim")
+FAIR = taking("fair")
 
 START = (-(2**31), 0)
 """The position before every message."""

@@ -72,6 +72,7 @@ class NewMessage:
         """The parameters of ``insert_one.sql``; with ``payload_id`` the arguments stay out."""
         eta = self.eta
         options = self.options
+        fair = None if options is None else options.get("fair")
         return (
             self.id,
             self.task,
@@ -80,6 +81,7 @@ class NewMessage:
             self.queue,
             -self.priority,
             eta,
+            fair,
             eta,
             self.expires,
             self.retries,
@@ -88,6 +90,7 @@ class NewMessage:
             self.parent_id,
             None if options is None else json.dumps(options, separators=(",", ":")),
             None if options is None else options.get("lane"),
+            fair,
         )
 
     def as_json(self, payload_id: UUID | None = None, **extra: str | int) -> str:

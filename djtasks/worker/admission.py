@@ -95,7 +95,7 @@ class Admission:
 
     def _limits_of(self, name: str) -> Limits | None:
         task = registry.get(name)
-        return task.limits if task is not None and task.limits else None
+        return task.limits if task is not None and task.limits.holds_back else None
 
 
 def _size(lane: str | None, limits: Limits | None) -> int | None:

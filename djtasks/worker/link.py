@@ -137,7 +137,7 @@ class Link:
         if not was_open:
             self._tell(error)
         else:
-            logger.warning("What limits tasks is asked for once more: %s", _line(error))
+            logger.warning("What may run is asked for once more: %s", _line(error))
 
     def lost(self, error: Exception) -> None:
         """The connection was found to be gone while nothing was under way."""

@@ -157,10 +157,13 @@ class Parent:
         began = time.monotonic()
         if link.batch.feeds:
             # What waits for these ends becomes ready with them, and is claimed in the same turn.
-            self.intake.hungry = True
+            self.intake.stir()
         if self.intake.must_open(began) and self._may_claim() and not await self._open():
             return
         looks = self._may_claim() and self.intake.wants_to_look(began)
+        lines_first = looks and self.intake.lines_go_first(began)
+        if lines_first and not await self._serve_lines():
+            return
         room = self.crew.room() if looks else 0
         turn = self.intake.plan(Turn(link.take()), room, began, listens=self.session.listens)
         if not await link.turn(turn, self.worker_id):
@@ -168,16 +171,39 @@ class Parent:
             return
         self.admission.note_ends(turn.batch)
         claimed = self.intake.done(turn, began, time.monotonic())
-        known = self.intake.known(claimed, self.worker_id, link.batch) if claimed else claimed
+        if await self._begin(claimed) and looks and not lines_first:
+            await self._serve_lines()
+
+    async def _serve_lines(self) -> bool:
+        """Claim what there is room for from the lines, if it is time; False if the link is lost."""
+        began = time.monotonic()
+        asked = self.intake.plan_lines(self.crew.room(), began, self.worker_id)
+        if asked is None:
+            return True
+        try:
+            claimed, more = await self.session.claim_in_turn(asked)
+        except psycopg.Error as error:
+            await self.link.interrupted(error)
+            self.intake.start_over()
+            return False
+        return await self._begin(
+            self.intake.done_lines(claimed, began, time.monotonic(), more=more)
+        )
+
+    async def _begin(self, claimed: list[Delivery]) -> bool:
+        """Have what was claimed begin as far as nothing limits it; False if the link is lost."""
+        known = self.intake.known(claimed, self.worker_id, self.link.batch) if claimed else claimed
         plain, limited = self.admission.sort(known, self.worker_id)
         if plain:
             self.crew.take(plain, self.worker_id)
             self.crew.deal()
-        if self.admission.is_needed:
-            await self._admit(limited)
+        return not self.admission.is_needed or await self._admit(limited)
 
-    async def _admit(self, limited: dict[bytes, Delivery]) -> None:
-        """Have those begin that what limits them lets through, and others in the places left."""
+    async def _admit(self, limited: dict[bytes, Delivery]) -> bool:
+        """Have those begin that what limits them lets through, and others in the places left.
+
+        False if the link is lost.
+        """
         intake, crew = self.intake, self.crew
         asking, freed = self.admission.take()
         room = intake.room(crew.room() - len(limited)) if self._may_claim() else 0
@@ -195,7 +221,7 @@ class Parent:
             self.admission.freed.update(freed)
             await self.link.interrupted(error)
             intake.start_over()
-            return
+            return False
         let = [limited.pop(id) for id in admitted.ids if id in limited]
         self.admission.note_refused(limited.values())
         intake.exchanged(len(limited), len(ruling.given))
@@ -207,8 +233,7 @@ class Parent:
         if let or plain:
             crew.take(let + plain, self.worker_id)
             crew.deal()
-        if rated:
-            await self._admit(rated)
+        return not rated or await self._admit(rated)
 
     async def _open(self) -> bool:
         """Let messages go on whose rate allows it; False if the connection is lost."""
@@ -335,7 +360,7 @@ class Parent:
                 "it goes on under a new id"
             )
             self.watch.recall_all()
-            self.intake.hungry = True
+            self.intake.stir()
             self._stirred.set()
 
     def _obey(self, orders: Orders) -> None:

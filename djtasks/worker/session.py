@@ -15,7 +15,7 @@ from psycopg.waiting import Ready, Wait
 from djtasks.conf import conf
 from djtasks.queue.admit import ADMIT, GIVEN, OPEN, Admitted
 from djtasks.queue.arrays import numbers, texts
-from djtasks.queue.claim import CLAIM, deliveries
+from djtasks.queue.claim import CLAIM, FAIR, deliveries
 from djtasks.queue.connect import is_pooled, parameters
 from djtasks.queue.feeding import FAIL
 from djtasks.queue.finish import TELL_WAITERS, news
@@ -318,6 +318,19 @@ class Session:
             given = deliveries(await self._all(GIVEN, {"ids": ids, "worker": worker_id}))
         return Ruling(admitted, given)
 
+    async def claim_in_turn(self, parameters: dict[str, Any]) -> tuple[list[Delivery], bool]:
+        """Claim messages that stand in lines, in a transaction of its own.
+
+        Returns them, and whether there are some of which others had locked the first. Raises
+        ``psycopg.Error``; then nothing was claimed, or it is not known.
+        """
+        if self.pooled:
+            rows = await self._all_by_index(FAIR, parameters)
+        else:
+            rows = await self._all(FAIR, parameters)
+        claimed = [row for row in rows if row[0] is not None]
+        return deliveries(claimed), len(claimed) < len(rows)
+
     async def open(self) -> tuple[list[str], float | None]:
         """Let messages go on that their rates allow by now.
 
@@ -342,6 +355,20 @@ class Session:
         cursor = connection.cursor(binary=True)
         prepare = None if not self.pooled else False
         return await (await cursor.execute(statement, parameters, prepare=prepare)).fetchall()
+
+    async def _all_by_index(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
+        """The rows of a statement, planned as those of a turn behind a pooler are."""
+        connection = self.connection
+        if connection is None or connection.closed:
+            raise psycopg.OperationalError("the connection is closed")
+        cursor = connection.cursor(binary=True)
+        async with connection.pipeline():
+            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED", prepare=False)
+            for name, value in PLANNER:
+                await connection.execute(f"SET LOCAL {name} = '{value}'", prepare=False)
+            await cursor.execute(statement, parameters, prepare=False)
+            await connection.execute("COMMIT", prepare=False)
+        return await cursor.fetchall()
 
     async def turn(self, turn: Turn, worker_id: int) -> None:
         """Write outcomes and claim, in one round trip and one transaction.

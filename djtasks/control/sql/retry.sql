@@ -16,10 +16,11 @@ WITH again AS (
 ), queued AS (
     INSERT INTO djtasks_message
         (id, custom_id, task, queue, rank, payload, payload_id, options, root_id, parent_id,
-         after, feeds, position, lane)
+         after, feeds, position, lane, fair, state)
     SELECT id, custom_id, task, queue, rank, payload, payload_id, options, root_id, parent_id,
            after, CASE WHEN NOT counts THEN feeds END, CASE WHEN NOT counts THEN position END,
-           options::json ->> 'lane'
+           options::json ->> 'lane', options::json ->> 'fair',
+           CASE WHEN options::json ->> 'fair' IS NULL THEN 0 ELSE 4 END
     FROM again
     ON CONFLICT (id) DO NOTHING
     RETURNING id, queue

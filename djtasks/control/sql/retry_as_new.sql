@@ -10,9 +10,11 @@ WITH made AS MATERIALIZED (
     INSERT INTO djtasks_payload (id, body)
     SELECT m.new, p.body FROM made m JOIN djtasks_payload p ON p.id = m.payload_id
 ), queued AS (
-    INSERT INTO djtasks_message (id, task, queue, rank, payload, payload_id, options, lane)
+    INSERT INTO djtasks_message
+        (id, task, queue, rank, payload, payload_id, options, lane, fair, state)
     SELECT new, task, queue, rank, payload, CASE WHEN payload_id IS NOT NULL THEN new END, options,
-           options::json ->> 'lane'
+           options::json ->> 'lane', options::json ->> 'fair',
+           CASE WHEN options::json ->> 'fair' IS NULL THEN 0 ELSE 4 END
     FROM made
     RETURNING queue
 )

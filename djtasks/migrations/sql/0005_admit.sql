@@ -134,6 +134,18 @@ BEGIN
                 LIMIT greatest(0, r.free)
             ) o
             WHERE r.ordered
+            UNION ALL
+            -- So does whoever is older and still in the line of a fair_key.
+            SELECT r.lane, NULL, o.id, o.rank, o.seq, false, false, false
+            FROM room r
+            CROSS JOIN LATERAL (
+                SELECT x.id, x.rank, x.seq
+                FROM djtasks_message x
+                WHERE x.lane = r.lane AND x.lane LIKE 'order:%' AND x.state = 4 AND x.seq < r.last
+                ORDER BY x.seq
+                LIMIT greatest(0, r.free)
+            ) o
+            WHERE r.ordered
         ) c
         WINDOW lane AS (PARTITION BY c.lane),
                line AS (PARTITION BY c.lane ORDER BY c.id IS NOT NULL, c.rank, c.seq)

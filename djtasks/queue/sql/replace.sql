@@ -9,10 +9,12 @@ WITH replaced AS (
         payload_id = NULL,
         options = r.options::text,
         lane = r.options ->> 'lane',
+        fair = r.options ->> 'fair',
         gate = NULL,
         queue = r.queue,
         rank = coalesce(r.rank, 0),
-        state = CASE WHEN r.after IS NOT NULL THEN 2 WHEN r.eta > now() THEN 1 ELSE 0 END,
+        state = CASE WHEN r.after IS NOT NULL THEN 2 WHEN r.eta > now() THEN 1
+                     WHEN r.options ->> 'fair' IS NOT NULL THEN 4 ELSE 0 END,
         seq = nextval('djtasks_message_seq'),
         eta = r.eta,
         expires = r.expires,

@@ -20,6 +20,7 @@ SELECT c.id,
        c.payload_id,
        c.feeds,
        c.position,
-       c.lane
+       c.lane,
+       c.fair
 FROM taken c
 LEFT JOIN djtasks_payload p ON p.id = c.payload_id
