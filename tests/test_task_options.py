@@ -69,6 +69,7 @@ def test_the_defaults_are_celerys() -> None:
         "concurrency_limit": None,
         "concurrency_key": None,
         "order_key": None,
+        "fair_key": None,
     }
     assert task.MaxRetriesExceededError is MaxRetriesExceededError
     assert task.OperationalError is OperationalError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,14 @@ from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
 from djtasks.queue.admit import ADMIT, Asking
 from djtasks.queue.admit import admission as admission_of
-from djtasks.queue.claim import CLAIM, START, deliveries
+from djtasks.queue.claim import CLAIM, FAIR, START, deliveries
 from djtasks.queue.enqueue import flush_deferred
 from djtasks.queue.finish import end_here
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 from djtasks.registry import registry
 from djtasks.worker.admission import Admission
+from djtasks.worker.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +66,8 @@ def run_tasks(
 
     What the tasks enqueue is run too, and what waits for the commit of a transaction that a test
     never commits. Messages go through the same statements and the same executor as in a worker,
-    each in the order that a worker would claim it in.
+    each in the order that a worker would claim it in; those of a ``fair_key`` take turns, after
+    what is in no line.
 
     Args:
         queues: only these; by default all.
@@ -81,9 +84,10 @@ def run_tasks(
     chosen = None if queues is None else list(queues)
     connection = connections[conf.DATABASE]
     ran: list[Ran] = []
+    lines = Lines()
     while True:
         flush_deferred()
-        delivery = _claim(connection, chosen, scheduled)
+        delivery = _claim(connection, chosen, scheduled, lines)
         if delivery is None:
             return ran
         if len(ran) >= limit:
@@ -111,7 +115,7 @@ def run_tasks(
 
 
 def _claim(
-    connection: BaseDatabaseWrapper, queues: list[str] | None, scheduled: bool
+    connection: BaseDatabaseWrapper, queues: list[str] | None, scheduled: bool, lines: Lines
 ) -> Delivery | None:
     with connection.cursor() as cursor:
         if scheduled:
@@ -132,9 +136,19 @@ def _claim(
                 "unknown_timeout": 0,
             },
         )
-        rows = [tuple(getattr(value, "bytes", value) for value in row) for row in cursor.fetchall()]
-    claimed = deliveries(rows)
+        if claimed := _deliveries(cursor):
+            return claimed[0]
+        now = time.monotonic()
+        cursor.execute(FAIR, lines.arguments(queues, 1, now, TEST_WORKER, ()))
+        claimed = lines.took(_deliveries(cursor), now, now, more=False)
     return claimed[0] if claimed else None
+
+
+def _deliveries(cursor: Any) -> list[Delivery]:
+    rows = cursor.fetchall()
+    return deliveries(
+        tuple(getattr(value, "bytes", value) for value in row) for row in rows if row[0]
+    )
 
 
 def _admitted(connection: BaseDatabaseWrapper, delivery: Delivery) -> bool:

@@ -151,8 +151,9 @@ class Lines:
         for queue, tenants in queues.items():
             after = self._after.get(queue, "")
             tenants.sort(key=lambda fair: (fair <= after, fair))
-            self._after[queue] = tenants[-1]
             for turn, fair in enumerate(tenants):
                 order += [(n, turn, one) for n, one in enumerate(lines[queue, fair])]
         order.sort(key=lambda entry: entry[:2])
+        # Whoever had one more than the others is behind them next time.
+        self._after.update((one.queue, one.fair or "") for _, _, one in order)
         return [one for _, _, one in order]

@@ -10,7 +10,7 @@
 -- UPDATE … RETURNING gives rows in no order: the caller has each line take its turn.
 -- Followed by taken.sql.
 WITH RECURSIVE spot AS MATERIALIZED (
-    SELECT s.queue, s.fair COLLATE "C" AS fair, s.rank, s.seq
+    SELECT s.queue, s.fair COLLATE "C" AS fair, s.rank, s.seq + 1 AS seq
     FROM unnest(%(spot_queues)s::text[], %(spots)s::text[], %(ranks)s::int[], %(seqs)s::bigint[])
         AS s (queue, fair, rank, seq)
 ), line (queue, place, part, fair, upto, rank, seq, number, here) AS (
@@ -26,7 +26,8 @@ WITH RECURSIVE spot AS MATERIALIZED (
     ) IS NOT TRUE
     UNION ALL
     SELECT l.queue, l.place, l.part, coalesce(f.fair, s.fair), l.upto,
-           CASE WHEN f.fair IS NULL THEN s.rank END, CASE WHEN f.fair IS NULL THEN s.seq END,
+           CASE WHEN f.fair IS NULL THEN s.rank ELSE f.rank END,
+           CASE WHEN f.fair IS NULL THEN s.seq ELSE f.seq END,
            l.number + (h.here)::int, h.here
     FROM line l
     LEFT JOIN LATERAL (
@@ -37,7 +38,7 @@ WITH RECURSIVE spot AS MATERIALIZED (
         LIMIT 1
     ) s ON true
     LEFT JOIN LATERAL (
-        SELECT m.fair
+        SELECT m.fair, m.rank, m.seq
         FROM djtasks_message m
         WHERE m.state = 4
           AND m.queue = l.queue
@@ -52,7 +53,7 @@ WITH RECURSIVE spot AS MATERIALIZED (
         SELECT CASE WHEN f.fair IS NOT NULL THEN true ELSE EXISTS (
             SELECT FROM djtasks_message m
             WHERE m.state = 4
-              AND m.queue = l.queue AND m.fair = s.fair AND (m.rank, m.seq) > (s.rank, s.seq)
+              AND m.queue = l.queue AND m.fair = s.fair AND (m.rank, m.seq) >= (s.rank, s.seq)
               AND (m.task <> ALL (%(unknown)s::text[])
                    OR m.unknown_since IS NULL
                    OR m.unknown_since < now() - make_interval(secs => %(unknown_timeout)s))
@@ -67,7 +68,7 @@ WITH RECURSIVE spot AS MATERIALIZED (
         WHERE l.here
     ) r
 ), served AS MATERIALIZED (
-    SELECT m.queue, m.fair, coalesce(m.rank, -2147483648) AS rank, coalesce(m.seq, 0) AS seq,
+    SELECT m.queue, m.fair, m.rank, m.seq,
            greatest(1, %(limit)s / n.lines + (m.turn <= %(limit)s %% n.lines)::int) AS share
     FROM met m
     CROSS JOIN (SELECT least(count(*), %(width)s) AS lines FROM met) n
@@ -85,7 +86,7 @@ WITH RECURSIVE spot AS MATERIALIZED (
             WHERE m.state = 4
               AND m.queue = s.queue
               AND m.fair = s.fair
-              AND (m.rank, m.seq) > (s.rank, s.seq)
+              AND (m.rank, m.seq) >= (s.rank, s.seq)
               AND (m.task <> ALL (%(unknown)s::text[])
                    OR m.unknown_since IS NULL
                    OR m.unknown_since < now() - make_interval(secs => %(unknown_timeout)s))
