@@ -157,8 +157,8 @@ def build(
 ) -> NewMessage:
     """The message of a call. Nothing is written.
 
-    Unless its arguments are ``complete`` the worker finds out which lane it is in; it stands in no
-    line then.
+    Unless its arguments are ``complete`` the worker finds out which lane it is in; what its
+    first argument might decide of the line that it stands in is none.
     """
     name = defaults.name
     message = NewMessage(
@@ -198,11 +198,9 @@ def limit(
     if limits.keeps_order:
         # Among those of a key only their order counts.
         message.priority = conf.TASK_DEFAULT_PRIORITY
-    if not complete:
-        return
-    if (lane := limits.lane(args, kwargs)) is not None:
+    if complete and (lane := limits.lane(args, kwargs)) is not None:
         message.options = {**(message.options or {}), "lane": lane}
-    if (fair := limits.fair(args, kwargs)) is not None:
+    if (fair := limits.fair(args, kwargs, complete=complete)) is not None:
         message.options = {**(message.options or {}), "fair": fair}
 
 

@@ -64,6 +64,18 @@ class Key:
                 ) from error
         return shortened(storable(key))
 
+    def ahead(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
+        """The key of a call whose first argument, the result of another task, is still to come.
+
+        None if the key may depend on that, or cannot be told.
+        """
+        if callable(self._template):
+            return None
+        try:
+            return self.of((_ToCome(), *args), kwargs)
+        except ValueError:
+            return None
+
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if self._signature is None:
             return dict(kwargs)
@@ -96,6 +108,21 @@ class Key:
                     f"{self._where} {template!r} names {first or 'a place without a name'!r}, "
                     f"which is no argument of the task. It has: {has}."
                 )
+
+
+class _ToCome:
+    """An argument that nobody knows yet: to be made a text is an error."""
+
+    def __format__(self, spec: str) -> str:
+        raise LookupError("it is still to come")
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError("it is still to come")
+
+    def __repr__(self) -> str:
+        raise LookupError("it is still to come")
+
+    __str__ = __repr__
 
 
 def shortened(key: str) -> str:

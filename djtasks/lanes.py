@@ -132,9 +132,14 @@ class Limits:
         """The lane of a call; what is wrong with its key is raised."""
         return None if self._key is None else self._prefix + self._key.of(args, kwargs)
 
-    def fair(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
-        """With which others a call takes turns; what is wrong with its key is raised."""
-        return None if self._fair is None else self._fair.of(args, kwargs)
+    def fair(self, args: Sequence[Any], kwargs: Mapping[str, Any], *, complete: bool) -> str | None:
+        """The line of a call; what is wrong with its key is raised.
+
+        Unless its arguments are ``complete`` it is in none if the first of them might decide.
+        """
+        if self._fair is None:
+            return None
+        return self._fair.of(args, kwargs) if complete else self._fair.ahead(args, kwargs)
 
 
 def _key(task: Any, option: str, template: Any) -> Key:

@@ -93,6 +93,8 @@ TASK_OPTIONS = {
     "[retries](retries.md#atomic-tasks).",
     "enqueue": "The default of the call's `enqueue`.",
     "max_deliveries": "How often it may be given to a worker that is then lost.",
+    "fair_key": "Tasks of a queue whose keys differ [take turns](fair.md): a template of its "
+    "arguments, or a function of them.",
 }
 
 SIGNALS = {

@@ -234,6 +234,16 @@ def test_members_of_a_chord_stand_in_lines_once_they_are_fed(journal: Journal) -
 
 
 @pytest.mark.usefixtures("live")
+def test_a_step_that_is_given_a_result_stands_in_the_line_that_its_own_arguments_tell() -> None:
+    first = tasks.for_everybody.si("/dev/null", "x")
+    (first | tasks.for_tenant.s("a", "1")).delay()
+    (first | tasks.for_tenant.s(tenant="b", name="1")).delay()
+    (first | tasks.tell_tenant.s()).delay()
+    found = Message.objects.filter(state=MessageState.WAITING).order_by("seq")
+    assert list(found.values_list("fair", flat=True)) == ["a", "b", None]
+
+
+@pytest.mark.usefixtures("live")
 def test_whatever_makes_it_ready_again_puts_it_back_in_line() -> None:
     later = tasks.for_tenant.apply_async(("/dev/null", "a", "x"), countdown=3600)
     assert lines() == {}
@@ -268,12 +278,12 @@ def noted() -> list[int]:
 @pytest.mark.usefixtures("live")
 def test_two_workers_that_race_for_a_line_take_each_message_once() -> None:
     with worker("-c", "2"), worker("-c", "2", "-n", "other@%h"):
-        for batch in range(10):
+        for batch in range(5):
             enqueue_many((tasks.note_for_tenant, (n % 3, batch * 100 + n)) for n in range(100))
-        for n in range(1000, 1100):
+        for n in range(500, 560):
             tasks.note_for_tenant.delay(n, n)
         wait_drained(90)
-    assert noted() == list(range(1100))
+    assert noted() == list(range(560))
 
 
 @pytest.mark.usefixtures("live")
@@ -285,9 +295,9 @@ def test_kills_lose_and_double_nothing() -> None:
             stack.enter_context(worker("-c", "2", "-n", f"w{n}@%h", MAX_DELIVERIES=100))
             for n in range(2)
         ]
-        for _ in range(20):
-            enqueue_many((tasks.note_for_tenant, (n % 17, number + n)) for n in range(50))
-            number += 50
+        for _ in range(12):
+            enqueue_many((tasks.note_for_tenant, (n % 17, number + n)) for n in range(40))
+            number += 40
             time.sleep(chance.uniform(0.05, 0.3))
             if children := chance.choice(crews).children:
                 chance.choice(children).send_signal(signal.SIGKILL)

@@ -56,6 +56,12 @@ def for_everybody(journal: str, name: str) -> None:
     jot(journal, f"begin nobody {name}")
 
 
+@shared_task(name="tell_tenant", fair_key="{tenant}")
+def tell_tenant(tenant: str) -> str:
+    """Its key may be the result of another task."""
+    return tenant
+
+
 @shared_task(name="gather_names")
 def gather_names(names: list[str]) -> list[str]:
     """The body of a chord."""
