@@ -8,11 +8,13 @@ a rate is, by the worker that claims it.
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from djtasks.conf import conf
 from djtasks.keys import Key
 
 if TYPE_CHECKING:
@@ -75,14 +77,18 @@ def rate_of(value: str | float) -> Rate | None:
 class Limits:
     """What limits one task."""
 
-    __slots__ = ("_key", "_prefix", "rate", "scope", "size")
+    __slots__ = ("_key", "_prefix", "_task", "scope", "size")
 
     def __init__(self, task: Task[..., Any]) -> None:
         """Read the options of a task. Raises :class:`TypeError` for what cannot go together."""
         name = task.name
+        self._task = task
         self.scope: Scope = task.rate_limit_scope
         try:
-            self.rate = None if task.rate_limit is None else rate_of(task.rate_limit)
+            # A setting may not be readable yet, where tasks are declared before the settings are.
+            own = inspect.getattr_static(task, "rate_limit")
+            if isinstance(own, (str, int, float)):
+                rate_of(own)
         except ValueError as error:
             raise TypeError(f"Task {name}: the option rate_limit: {error}") from None
         self.size = task.concurrency_limit
@@ -108,6 +114,14 @@ class Limits:
 
     def __bool__(self) -> bool:
         return self._key is not None or self.rate is not None
+
+    @property
+    def rate(self) -> Rate | None:
+        """How often it may start; None for as often as it comes, or where workers keep no rates."""
+        value = self._task.rate_limit
+        if value is None or conf.WORKER_DISABLE_RATE_LIMITS:
+            return None
+        return rate_of(value)
 
     @property
     def keeps_order(self) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PURGE_READY = load("purge_ready")
 PURGE_SCHEDULED = load("purge_scheduled")
 PURGE_WAITING = load("purge_waiting")
+PURGE_BLOCKED = load("purge_blocked")
 DISCARD = load("discard")
 
 NIL = UUID(int=0)
@@ -83,6 +84,7 @@ def purge(queue: str, *, using: str | None = None) -> int:
         (PURGE_READY, ready),
         (PURGE_SCHEDULED, {**places, "eta": "-infinity", "id": NIL}),
         (PURGE_WAITING, {**places, "after": NIL, "id": NIL}),
+        (PURGE_BLOCKED, {**places, "gate": "", "rank": -(2**31), "seq": -1}),
         (PURGE_READY, ready),
     ):
         for rows in _pages(statement, first, alias):
