@@ -32,8 +32,8 @@ class QueueView:
     """One queue. ``latency`` is how many seconds the oldest ready task has waited.
 
     ``blocked`` is how many limits do not let through yet, counted to :data:`BUDGET` in all queues
-    together, ``running`` how many messages are claimed; ``succeeded`` and ``failed`` are of the last
-    hour. ``worker_names`` are the living workers that take messages from it: quiet ones do not.
+    together, ``running`` how many messages are claimed; ``succeeded`` and ``failed`` are of the
+    last hour. ``worker_names`` are the living workers that take from it: quiet ones do not.
     """
 
     name: str

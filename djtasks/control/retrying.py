@@ -18,6 +18,8 @@ from djtasks.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from django.db.backends.utils import CursorWrapper
+
     from djtasks.control.standing import Operation
 
 HOLD_RESULTS = load("hold_results")
@@ -97,7 +99,9 @@ def _put_back(ids: list[UUID], alias: str) -> set[UUID]:
     if not ids:
         return set()
     with connections[alias].cursor() as cursor:
-        cursor.execute(RETRY, {"ids": ids})
+        lanes = dict(_options(ids, cursor))
+        ids = list(lanes)
+        cursor.execute(RETRY, {"ids": ids, "lanes": [_lane(text) for text in lanes.values()]})
         rows = cursor.fetchall()
     wake_after_commit(alias, wake={queue for _, queue in rows})
     return {id for id, _ in rows}
@@ -107,17 +111,34 @@ def _call_anew(ids: list[UUID], alias: str) -> list[UUID]:
     if not ids:
         return []
     with connections[alias].cursor() as cursor:
-        cursor.execute(OPTIONS, {"ids": ids})
         olds: list[UUID] = []
         options: list[str | None] = []
-        for id, text in cursor.fetchall():
+        for id, text in _options(ids, cursor):
             olds.append(id)
             options.append(_packed(text))
         news = [new_id() for _ in olds]
-        cursor.execute(RETRY_AS_NEW, {"olds": olds, "news": news, "options": options})
+        lanes = [_lane(text) for text in options]
+        cursor.execute(
+            RETRY_AS_NEW, {"olds": olds, "news": news, "options": options, "lanes": lanes}
+        )
         queues = {row[0] for row in cursor.fetchall()}
     wake_after_commit(alias, wake=queues)
     return news
+
+
+def _options(ids: list[UUID], cursor: CursorWrapper) -> list[tuple[UUID, str | None]]:
+    cursor.execute(OPTIONS, {"ids": ids})
+    return list(cursor.fetchall())
+
+
+def _lane(text: str | None) -> str | None:
+    """The lane that a call was given; where its options are unreadable a worker says so."""
+    try:
+        options = json.loads(text or "{}")
+    except ValueError:
+        return None
+    lane = options.get("lane") if isinstance(options, dict) else None
+    return lane if isinstance(lane, str) else None
 
 
 def _packed(text: str | None) -> str | None:
