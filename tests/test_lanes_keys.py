@@ -72,7 +72,10 @@ def test_what_is_no_rate_is_told_what_one_looks_like(value: Any) -> None:
         ({"concurrency_limit": 1, "concurrency_key": ""}, "concurrency_key must be a text"),
         ({"order_key": 5}, "order_key must be a text"),
         ({"order_key": "{account_id}", "concurrency_limit": 2}, "remove concurrency_limit"),
-        ({"order_key": "{acount_id}"}, "'acount_id', which is no argument of the task. It has: acc"),
+        (
+            {"order_key": "{acount_id}"},
+            "'acount_id', which is no argument of the task. It has: acc",
+        ),
         ({"order_key": "{}"}, "'a place without a name', which is no argument"),
         ({"order_key": "{account_id"}, "is no template"),
         ({"order_keys": "{account_id}"}, "order_key"),
