@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -84,6 +85,26 @@ def test_a_worker_that_was_stopped_for_longer_than_its_lease_loses_its_places(
 
 
 # --- what is left ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize(
+    ("task", "end"), [(tasks.one_of_each, "FAILURE"), (tasks.two_of_a_key, "SUCCESS")]
+)
+def test_the_next_one_goes_when_the_process_of_the_one_before_is_killed(
+    journal: Journal, task: Any, end: str
+) -> None:
+    """Acknowledged early it fails, acknowledged late it begins again; both free the place."""
+    with WorkerProcess("-c", "2", settings=SETTINGS) as worker:
+        first = task.delay(str(journal), "k", "0", 1.5)
+        journal.wait("begin k 0")
+        others = [task.delay(str(journal), "k", str(n), 0.01) for n in range(1, 6)]
+        for child in worker.children:
+            child.send_signal(signal.SIGKILL)
+        for result in others:
+            result.get(timeout=SOON)
+        eventually(lambda: first.state == end)
+    assert not Message.objects.exists()
 
 
 @pytest.mark.usefixtures("live")

@@ -178,12 +178,30 @@ def test_links_errbacks_and_what_a_task_becomes_are_limited_too(journal: Journal
     )
     tasks.fails_in_order.apply_async(
         (str(journal), "other", "x"),
-        link_error=tasks.numbered.si(str(journal), "k", "errback", 0.02),
+        link_error=tasks.errback_in_order.s(),
     )
     tasks.becomes_ordered.delay(str(journal), "k", "replacement")
     wait_drained()
-    assert most_at_once(journal.lines)["k"] == 1
-    assert set(names(journal, "end", "k")) == {"first", "link", "errback", "replacement"}
+    assert most_at_once(journal.lines)["k"] == 1, journal.lines
+    assert set(names(journal, "end", "k")) == {"first", "link", "replacement"}
+    # One that takes more than an id is called where the task failed, as in Celery.
+    errback = TaskResult.objects.get(task="errback_in_order")
+    assert (errback.state, json.loads(errback.options or "{}")["lane"]) == (
+        "SUCCESS",
+        "order:numbers:k",
+    )
+
+
+@pytest.mark.usefixtures("live", "workers")
+def test_a_retry_with_other_arguments_keeps_the_place_of_the_call(journal: Journal) -> None:
+    first = tasks.turns_away.delay(str(journal), "k", "0")
+    second = tasks.atomic_in_order.delay(str(journal), "k", "1")
+    second.get(timeout=SOON)
+    assert first.state == "SUCCESS"
+    assert [line for line in journal.lines if line.startswith("begin")] == [
+        "begin another 0",
+        "begin k 1",
+    ]
 
 
 # --- rates -------------------------------------------------------------------------------------

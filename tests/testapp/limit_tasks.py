@@ -131,6 +131,12 @@ def fails_in_order(journal: str, key: str, name: str) -> None:
     raise ValueError(name)
 
 
+@shared_task(name="errback_in_order", order_key="numbers:k")
+def errback_in_order(task_id: str) -> float:
+    """Keep the order of ``numbered``; it is given the id of what failed."""
+    return time.time()
+
+
 @shared_task(
     name="counted",
     concurrency_limit=2,
@@ -154,3 +160,11 @@ def counted(journal: str, key: str, name: str, seconds: float = 0.0) -> None:
             jot(journal, f"many {key} {name}")
         cursor.execute("SELECT pg_advisory_unlock(hashtext(%s), %s)", (key, place))
     jot(journal, f"done {key} {name}")
+
+
+@shared_task(bind=True, name="turns_away", order_key="{key}", max_retries=1)
+def turns_away(self: Task[..., Any], journal: str, key: str, name: str) -> str:
+    """Retry once, with another key among the arguments."""
+    if not self.request.retries:
+        raise self.retry(args=(journal, "another", name), countdown=0.2)
+    return _run(journal, key, name, 0.0)
