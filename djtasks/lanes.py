@@ -77,18 +77,18 @@ def rate_of(value: str | float) -> Rate | None:
 class Limits:
     """What limits one task."""
 
-    __slots__ = ("_key", "_prefix", "_task", "scope", "size")
+    __slots__ = ("_key", "_own_rate", "_prefix", "scope", "size")
 
     def __init__(self, task: Task[..., Any]) -> None:
         """Read the options of a task. Raises :class:`TypeError` for what cannot go together."""
         name = task.name
-        self._task = task
         self.scope: Scope = task.rate_limit_scope
         try:
-            # A setting may not be readable yet, where tasks are declared before the settings are.
+            # Else it follows a setting, which may not be readable yet.
             own = inspect.getattr_static(task, "rate_limit")
-            if isinstance(own, (str, int, float)):
-                rate_of(own)
+            self._own_rate = own if isinstance(own, (str, int, float)) else None
+            if self._own_rate is not None:
+                rate_of(self._own_rate)
         except ValueError as error:
             raise TypeError(f"Task {name}: the option rate_limit: {error}") from None
         self.size = task.concurrency_limit
@@ -118,7 +118,9 @@ class Limits:
     @property
     def rate(self) -> Rate | None:
         """How often it may start; None for as often as it comes, or where workers keep no rates."""
-        value = self._task.rate_limit
+        value = self._own_rate
+        if value is None:
+            value = conf.TASK_DEFAULT_RATE_LIMIT
         if value is None or conf.WORKER_DISABLE_RATE_LIMITS:
             return None
         return rate_of(value)

@@ -17,7 +17,7 @@ from djtasks import enqueue_many
 from djtasks.models import Message, MessageState, Place, Rate, TaskResult
 from djtasks.queue.connect import parameters
 from djtasks.worker.housekeeping import Housekeeping
-from tests.test_lanes import SETTINGS
+from tests.test_lanes import SETTINGS, most_at_once
 from tests.test_lanes_workers import SOON, names, starts
 from tests.testapp import limit_tasks as tasks
 from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
@@ -105,6 +105,22 @@ def test_the_next_one_goes_when_the_process_of_the_one_before_is_killed(
             result.get(timeout=SOON)
         eventually(lambda: first.state == end)
     assert not Message.objects.exists()
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("task", [tasks.numbered, tasks.one_of_each])
+def test_a_long_line_moves_on_at_once_beside_a_busy_process(journal: Journal, task: Any) -> None:
+    """Of a queue in which all are blocked nothing is ready: nobody looks there of itself."""
+    with WorkerProcess("-c", "2", settings=SETTINGS) as worker:
+        tasks.numbered.apply_async((str(journal), "long", "0", 60.0), queue="other")
+        journal.wait("begin long 0")
+        enqueue_many((task, (str(journal), "k", str(n), 0.01)) for n in range(100))
+        journal.wait("begin k 5")
+        began = time.monotonic()
+        eventually(lambda: len(names(journal, "end", "k")) == 100)
+        assert time.monotonic() - began < 8
+        assert worker.status is None
+    assert most_at_once([line for line in journal.lines if " k " in line]) == {"k": 1}
 
 
 @pytest.mark.usefixtures("live")
