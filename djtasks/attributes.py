@@ -94,7 +94,7 @@ class Options(Handlers):
     atomic: bool = False
     enqueue: EnqueueMode = _live("enqueue")
     max_deliveries: int = _live("max_deliveries")
-    rate_limit: str | float | None = None
+    rate_limit: str | float | None = _live("rate_limit")
     rate_limit_scope: Scope = "global"
     concurrency_limit: int | None = None
     concurrency_key: str | Callable[..., str] | None = None

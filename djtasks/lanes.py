@@ -10,11 +10,13 @@ a rate is, by the worker that claims it.
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from djtasks.conf import conf
 from djtasks.keys import Key
 
 if TYPE_CHECKING:
@@ -78,14 +80,18 @@ def rate_of(value: str | float) -> Rate | None:
 class Limits:
     """What limits one task."""
 
-    __slots__ = ("_fair", "_key", "_prefix", "rate", "scope", "size")
+    __slots__ = ("_fair", "_key", "_own_rate", "_prefix", "scope", "size")
 
     def __init__(self, task: Task[..., Any]) -> None:
         """Read the options of a task. Raises :class:`TypeError` for what cannot go together."""
         name = task.name
         self.scope: Scope = task.rate_limit_scope
         try:
-            self.rate = None if task.rate_limit is None else rate_of(task.rate_limit)
+            # Else it follows a setting, which may not be readable yet.
+            own = inspect.getattr_static(task, "rate_limit")
+            self._own_rate = own if isinstance(own, (str, int, float)) else None
+            if self._own_rate is not None:
+                rate_of(self._own_rate)
         except ValueError as error:
             raise TypeError(f"Task {name}: the option rate_limit: {error}") from None
         self.size = task.concurrency_limit
@@ -122,6 +128,16 @@ class Limits:
     def takes_turns(self) -> bool:
         """Whether messages stand in lines, one for each key."""
         return self._fair is not None
+
+    @property
+    def rate(self) -> Rate | None:
+        """How often it may start; None for as often as it comes, or where workers keep no rates."""
+        value = self._own_rate
+        if value is None:
+            value = conf.TASK_DEFAULT_RATE_LIMIT
+        if value is None or conf.WORKER_DISABLE_RATE_LIMITS:
+            return None
+        return rate_of(value)
 
     @property
     def keeps_order(self) -> bool:

@@ -262,7 +262,9 @@ TASK_OPTIONS: Mapping[str, TaskOption] = {
             lambda v: _is_count(v) and v > 0,
             "MAX_DELIVERIES",
         ),
-        TaskOption("rate_limit", None, 'a rate such as "100/m"', _is_rate),
+        TaskOption(
+            "rate_limit", None, 'a rate such as "100/m"', _is_rate, "TASK_DEFAULT_RATE_LIMIT"
+        ),
         TaskOption(
             "rate_limit_scope",
             "global",

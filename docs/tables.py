@@ -93,6 +93,12 @@ TASK_OPTIONS = {
     "[retries](retries.md#atomic-tasks).",
     "enqueue": "The default of the call's `enqueue`.",
     "max_deliveries": "How often it may be given to a worker that is then lost.",
+    "rate_limit": "How often it may start: [limits](limits.md).",
+    "rate_limit_scope": "Whether the rate is that of all workers together or of each.",
+    "concurrency_limit": "How many of it, or of each key, may run at once.",
+    "concurrency_key": "What `concurrency_limit` is counted by: a template of its arguments, or a "
+    "function of them.",
+    "order_key": "Tasks of one key run one by one, in the order of their calls.",
     "fair_key": "Tasks of a queue whose keys differ [take turns](fair.md): a template of its "
     "arguments, or a function of them.",
 }

@@ -210,6 +210,19 @@ def test_what_nobody_knows_any_more_is_failed_by_a_worker_without_lines() -> Non
 
 
 @pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("settings", [{}, {"LISTEN": False}], ids=["listening", "pooled"])
+def test_a_worker_that_drains_its_queues_drains_their_lines(
+    journal: Journal, settings: dict[str, Any]
+) -> None:
+    for tenant in range(50):
+        fill(journal, f"t{tenant}", 4)
+    with worker("-c", "2", "--drain", **settings) as one:
+        one.wait()
+    assert set(Tally(begun(journal)).values()) == {4}
+    assert not Message.objects.exists()
+
+
+@pytest.mark.usefixtures("live")
 def test_a_limit_on_top_is_kept_and_blocks_nobody_for_good(journal: Journal) -> None:
     enqueue_many((tasks.one_for_tenant, (str(journal), f"t{n % 3}", str(n))) for n in range(60))
     with worker("-c", "4"):

@@ -304,7 +304,7 @@ def clean_tables(*, workers: bool = False) -> None:
     gone.delete()
     tables = (
         *("message", "join", "input", "payload", "taskresult", "waiter", "savedgroup"),
-        *("attempt", "queue", "activity", "depth"),
+        *("attempt", "queue", "activity", "depth", "place", "rate"),
     )
     with connections["default"].cursor() as cursor:
         for table in tables:

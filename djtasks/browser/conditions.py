@@ -25,6 +25,7 @@ KINDS: Final = {
     MessageState.READY: ("READY", "RUNNING"),
     MessageState.SCHEDULED: ("SCHEDULED", "RETRY"),
     MessageState.WAITING: ("WAITING",),
+    MessageState.BLOCKED: ("BLOCKED",),
 }
 """The states that a list shows, by the column that an index has."""
 
@@ -102,7 +103,7 @@ class Conditions:
     @property
     def wants_results(self) -> bool:
         """Whether a result can match."""
-        return self.result_states != ()
+        return self.result_states != () and self.filter.lane is None
 
     @property
     def is_wide(self) -> bool:
@@ -157,6 +158,7 @@ class Conditions:
             "exception": _name(wanted.exception),
             "exception_end": _end(wanted.exception),
             "error": None if wanted.error is None else wanted.error.lower(),
+            "lane": wanted.lane,
             "worker": None if wanted.worker is None else wanted.worker.lower(),
             "retried": wanted.retried,
             "texts": [f"%{_escaped(part.lower())}%" for part in wanted.text] or None,

@@ -43,7 +43,8 @@ def capped(counted: int, limit: int) -> Capped:
 class Counts:
     """The numbers of the overview.
 
-    ``scheduled`` are those that wait for their time, retries among them. ``failed`` are of the last
+    ``scheduled`` are those that wait for their time, retries among them, ``blocked`` those that a
+    limit does not let through yet. ``failed`` are of the last
     24 hours. ``latency`` is how long, in seconds, the oldest ready task has waited; None if none
     does. ``running`` and ``places`` are what the living workers say.
     """
@@ -51,6 +52,7 @@ class Counts:
     ready: Capped
     scheduled: Capped
     waiting: Capped
+    blocked: Capped
     running: int
     places: int
     failed: Capped
@@ -60,12 +62,15 @@ class Counts:
 
 def counts(*, using: str | None = None) -> Counts:
     """Count now."""
-    ((ready, scheduled, waiting, failed),) = fetch(COUNTS, {"limit": LIMIT}, using=using, few=True)
+    ((ready, scheduled, waiting, blocked, failed),) = fetch(
+        COUNTS, {"limit": LIMIT}, using=using, few=True
+    )
     alive = [worker for worker in workers(using=using) if worker.is_alive]
     return Counts(
         ready=capped(ready, LIMIT),
         scheduled=capped(scheduled, LIMIT),
         waiting=capped(waiting, LIMIT),
+        blocked=capped(blocked, LIMIT),
         running=sum(worker.busy for worker in alive),
         places=sum(worker.concurrency for worker in alive),
         failed=capped(failed, LIMIT),

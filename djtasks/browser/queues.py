@@ -18,6 +18,7 @@ __all__ = ["QueueView", "queues"]
 QUEUES = load("queues")
 LENGTHS = load("lengths")
 CLAIMED = load("claimed")
+BLOCKED = load("blocked_lengths")
 
 MOST: Final = 1000
 """Queues that are shown of those that were seen: the paused ones, then the latest seen."""
@@ -30,12 +31,14 @@ BUDGET: Final = 20_000
 class QueueView:
     """One queue. ``latency`` is how many seconds the oldest ready task has waited.
 
-    ``running`` is how many messages are claimed, ``succeeded`` and ``failed`` are of the last hour.
-    ``worker_names`` are the living workers that take messages from it: quiet ones do not.
+    ``blocked`` is how many limits do not let through yet, counted to :data:`BUDGET` in all queues
+    together, ``running`` how many messages are claimed; ``succeeded`` and ``failed`` are of the
+    last hour. ``worker_names`` are the living workers that take from it: quiet ones do not.
     """
 
     name: str
     ready: Capped
+    blocked: Capped
     running: int
     latency: float | None
     succeeded: int
@@ -64,7 +67,7 @@ class QueueView:
 
 
 def queues(*, using: str | None = None) -> list[QueueView]:
-    """All queues by name: those that were seen, have ready messages, or had some end lately."""
+    """All queues by name: those that were seen, have messages to run, or had some end lately."""
     fleet = workers(using=using)
     named = [run.id for worker in fleet for run in worker.running]
     with reading(using, few=True) as cursor:
@@ -72,17 +75,20 @@ def queues(*, using: str | None = None) -> list[QueueView]:
         known = {name: row for name, *row in cursor.fetchall()}
         cursor.execute(LENGTHS, {"limit": LIMIT, "budget": BUDGET})
         lengths = {name: row for name, *row in cursor.fetchall()}
+        cursor.execute(BLOCKED, {"limit": BUDGET})
+        blocked = {name: Capped(*row) for name, *row in cursor.fetchall()}
         cursor.execute(CLAIMED, {"ids": named})
         claimed: dict[str, int] = dict(cursor.fetchall())
     waited = waits(using=using)
     found = []
-    for name in sorted({*known, *lengths, *claimed}):
+    for name in sorted({*known, *lengths, *claimed, *blocked}):
         paused_at, reason, seen_at, succeeded, failed = known.get(name, (None, "", None, 0, 0))
         ready, at_head, more = lengths.get(name, (0, 0, False))
         found.append(
             QueueView(
                 name=name,
                 ready=Capped(ready, more),
+                blocked=blocked.get(name, Capped(0)),
                 # What has long been claimed may be behind very many that came before it since.
                 running=max(at_head, claimed.get(name, 0)),
                 latency=waited.get(name),

@@ -134,10 +134,12 @@ def _whole(record: Record, payload: str | None, options: Any) -> Record:
 
 
 def _without_headers(options: Any) -> Any:
-    """The options that are no headers; None if there are no others."""
+    """The options that are no headers and not its lane; None if there are no others."""
     if not isinstance(options, dict):
         return options
-    return {name: value for name, value in options.items() if name != "headers"} or None
+    return {
+        name: value for name, value in options.items() if name not in ("headers", "lane")
+    } or None
 
 
 # What happened

@@ -21,6 +21,7 @@ PURGE_READY = load("purge_ready")
 PURGE_LINES = load("purge_lines")
 PURGE_SCHEDULED = load("purge_scheduled")
 PURGE_WAITING = load("purge_waiting")
+PURGE_BLOCKED = load("purge_blocked")
 DISCARD = load("discard")
 
 NIL = UUID(int=0)
@@ -86,6 +87,7 @@ def purge(queue: str, *, using: str | None = None) -> int:
         (PURGE_LINES, lines),
         (PURGE_SCHEDULED, {**places, "eta": "-infinity", "id": NIL}),
         (PURGE_WAITING, {**places, "after": NIL, "id": NIL}),
+        (PURGE_BLOCKED, {**places, "gate": "", "rank": -(2**31), "seq": -1}),
         (PURGE_READY, ready),
         (PURGE_LINES, lines),
     ):

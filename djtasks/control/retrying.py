@@ -16,7 +16,9 @@ from djtasks.control.standing import refusal, standings
 from djtasks.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from django.db.backends.utils import CursorWrapper
 
     from djtasks.control.standing import Operation
 
@@ -97,7 +99,8 @@ def _put_back(ids: list[UUID], alias: str) -> set[UUID]:
     if not ids:
         return set()
     with connections[alias].cursor() as cursor:
-        cursor.execute(RETRY, {"ids": ids})
+        options = dict(_options(ids, cursor))
+        cursor.execute(RETRY, {"ids": list(options), **_keys(options.values())})
         rows = cursor.fetchall()
     wake_after_commit(alias, wake={queue for _, queue in rows})
     return {id for id, _ in rows}
@@ -107,17 +110,41 @@ def _call_anew(ids: list[UUID], alias: str) -> list[UUID]:
     if not ids:
         return []
     with connections[alias].cursor() as cursor:
-        cursor.execute(OPTIONS, {"ids": ids})
         olds: list[UUID] = []
         options: list[str | None] = []
-        for id, text in cursor.fetchall():
+        for id, text in _options(ids, cursor):
             olds.append(id)
             options.append(_packed(text))
         news = [new_id() for _ in olds]
-        cursor.execute(RETRY_AS_NEW, {"olds": olds, "news": news, "options": options})
+        cursor.execute(
+            RETRY_AS_NEW, {"olds": olds, "news": news, "options": options, **_keys(options)}
+        )
         queues = {row[0] for row in cursor.fetchall()}
     wake_after_commit(alias, wake=queues)
     return news
+
+
+def _options(ids: list[UUID], cursor: CursorWrapper) -> list[tuple[UUID, str | None]]:
+    cursor.execute(OPTIONS, {"ids": ids})
+    return list(cursor.fetchall())
+
+
+def _keys(options: Iterable[str | None]) -> dict[str, list[str | None]]:
+    """The lanes and the lines that calls were given, by their options."""
+    read = [_readable(text) for text in options]
+    return {
+        f"{name}s": [value if isinstance(value := each.get(name), str) else None for each in read]
+        for name in ("lane", "fair")
+    }
+
+
+def _readable(text: str | None) -> dict[str, Any]:
+    """The options of a call; where they are unreadable, none: a worker says so."""
+    try:
+        options = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return options if isinstance(options, dict) else {}
 
 
 def _packed(text: str | None) -> str | None:

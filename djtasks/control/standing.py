@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 STANDING = load("standing")
 
-Operation = Literal["retry", "retry_as_new", "run_now", "revoke", "terminate", "move", "delete"]
-"""An operation on tasks, by its name."""
+Operation = Literal[
+    "retry", "retry_as_new", "run_now", "revoke", "terminate", "move", "prioritise", "delete"
+]
+"""An operation on tasks, by its name; ``prioritise`` is a move to another priority alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class Standing:
     ``state`` is that of its message, None if there is none; ``pool`` that of the worker that has
     claimed it, None if there is no such worker. ``has_call`` says whether the result knows what
     was called, ``deprived`` whether it ended without the results that it waited for. ``since`` is
-    when it was enqueued, put back or ended, whichever came last.
+    when it was enqueued, put back or ended, whichever came last, ``ordered`` whether it keeps the
+    order of its key.
     """
 
     id: UUID
@@ -42,6 +45,7 @@ class Standing:
     has_call: bool | None
     deprived: bool | None
     since: datetime | None
+    ordered: bool = False
 
     @property
     def queued(self) -> bool:
@@ -68,9 +72,12 @@ def refusal(operation: Operation, task: Standing, *, also_succeeded: bool = Fals
                 MessageState.READY: Reason.READY,
                 MessageState.IN_LINE: Reason.READY,
                 MessageState.WAITING: Reason.WAITING,
+                MessageState.BLOCKED: Reason.BLOCKED,
             }.get(MessageState(task.state or 0))
         case "revoke" | "move":
             return _unbegun(task)
+        case "prioritise":
+            return _unbegun(task) or (Reason.ORDERED if task.ordered else None)
         case "terminate":
             return _of_terminate(task)
 

@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                     "opens_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When the next blocked message may start; empty if there is none.",
+                        help_text="When the next blocked message may start; empty if there is none.",  # noqa: E501
                         null=True,
                         verbose_name="opens at",
                     ),

@@ -40,6 +40,12 @@ SWEEP_WAITERS = load("sweep_waiters")
 SWEEP_PAYLOADS = load("sweep_payloads")
 SWEEP_STATES = load("sweep_states")
 SWEEP_ATTEMPTS = load("sweep_attempts")
+LOCK_LANES = load("lock_lanes")
+PRUNE_PLACES = load("prune_places")
+PRUNE_RATES = load("prune_rates")
+
+LANES_AT_ONCE = 200
+"""Lanes that are locked at once: the server has room for some thousands of locks."""
 
 
 class Housekeeping:
@@ -61,6 +67,8 @@ class Housekeeping:
         if schedule.due("leftovers", LEFTOVERS_EVERY):
             connection.execute(PRUNE_QUEUES)
             connection.execute(SWEEP_PAYLOADS)
+            connection.execute(PRUNE_RATES)
+            self._prune_places(connection)
             self._end_stuck(connection)
             if age := _result_age():
                 connection.execute(SWEEP_STATES, {"age": age})
@@ -102,6 +110,19 @@ class Housekeeping:
                 plan_by_index(connection)
                 row = connection.execute(SWEEP_ATTEMPTS, batch).fetchone()
             after = row[0] if row else None
+
+    def _prune_places(self, connection: psycopg.Connection[Any]) -> None:
+        """Delete places in lanes of messages that are gone."""
+        ends = time.monotonic() + PRUNE_SECONDS
+        while time.monotonic() < ends and not self._stopping():
+            with connection.transaction():
+                plan_by_index(connection)
+                row = connection.execute(LOCK_LANES, {"limit": LANES_AT_ONCE}).fetchone()
+                lanes = row[0] if row else None
+                if lanes:
+                    connection.execute(PRUNE_PLACES, {"lanes": lanes})
+            if not lanes or len(lanes) < LANES_AT_ONCE:
+                return
 
     @staticmethod
     def _end_stuck(connection: psycopg.Connection[Any]) -> None:

@@ -13,6 +13,7 @@ import psycopg
 from djtasks import signals
 from djtasks.execution.lost import Verdict
 from djtasks.queue.admit import admission
+from djtasks.registry import registry
 from djtasks.worker.admission import Admission
 from djtasks.worker.crew import Crew
 from djtasks.worker.intake import Intake
@@ -85,7 +86,7 @@ class Parent:
         signals.worker_ready.emit(self)
         watch = asyncio.create_task(self._watch())
         try:
-            while not self._finished():
+            while not await self._is_over():
                 self._collect()
                 if self._has_reason_for_turn():
                     await self._turn()
@@ -116,6 +117,21 @@ class Parent:
         crew.deal()
         if crew.hand and not crew.is_starting():
             crew.release_hand(batch)
+
+    async def _is_over(self) -> bool:
+        if not self._finished():
+            return False
+        if self.stop.stage is not Stopping.NO or self.intake.used_up:
+            return True
+        # It drains its queues: what limits hold up is a part of what is there.
+        options = self.options
+        try:
+            return not await self.session.is_blocked(
+                options.queues, options.excluded_queues, registry
+            )
+        except psycopg.Error as error:
+            await self.link.interrupted(error)
+            return False
 
     def _finished(self) -> bool:
         if self.stop.stage is Stopping.NOW:

@@ -23,7 +23,7 @@ from djtasks.queue.sql import load
 from djtasks.worker.orders import CHANNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from psycopg.abc import Buffer, PQGen
     from psycopg.pq.abc import PGconn
@@ -48,6 +48,7 @@ PROMOTE = load("promote")
 NEXT_DUE = load("next_due")
 READY_QUEUES = load("ready_queues")
 WAKE = load("wake")
+BLOCKED_HERE = load("blocked_here")
 WANT_WORK = load("want_work")
 RELEASE_STRAYS = load("release_strays")
 
@@ -339,6 +340,23 @@ class Session:
         """
         ready, opens_in = await self._one(OPEN)
         return ready or [], opens_in
+
+    async def is_blocked(
+        self, queues: Sequence[str] | None, excluded: Sequence[str], tasks: Iterable[str]
+    ) -> bool:
+        """Whether limits hold up known tasks of these queues, or of all but the excluded ones.
+
+        Raises ``psycopg.Error``.
+        """
+        (found,) = await self._one(
+            BLOCKED_HERE,
+            {
+                "queues": None if queues is None else texts(queues),
+                "excluded": texts(excluded),
+                "tasks": texts(tasks),
+            },
+        )
+        return bool(found)
 
     async def wake(self, queues: Iterable[str]) -> None:
         """Tell other workers that there is something ready in these queues."""

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 WAKE = load("wake")
 OPEN_LATE = load("open_late")
+UNGATE = load("ungate")
 
 EVERY = 2.0
 """Seconds between two looks."""
 
 AT_ONCE = 200
 """How many lanes one look is about; the next one goes on from there."""
+
+MOST = 10_000
+"""Messages that one look lets go for whose tasks there is no rate any more."""
 
 
 class Unblocking:
@@ -38,17 +42,29 @@ class Unblocking:
         """Let through those for whom there is room. Raises ``psycopg.Error``."""
         rows = connection.execute(BLOCKING, {"after": self._after, "limit": AT_ONCE}).fetchall()
         self._after = rows[-1][0] if len(rows) == AT_ONCE else ""
-        rates = [gate for gate, _ in rows if gate.startswith(RATE)]
+        rates = [gate for gate, task in rows if gate.startswith(RATE) and not _is_gone(task)]
+        gone = [gate for gate, task in rows if gate.startswith(RATE) and _is_gone(task)]
         # Places are known of tasks that are known; others are for workers that know them.
         lanes = {
             gate: self._admission.size_of(gate, task)
             for gate, task in rows
             if not gate.startswith(RATE) and task in registry
         }
+        queues: set[str] = set()
         if rates:
             connection.execute(OPEN_LATE, {"names": rates})
+        if gone:
+            freed = connection.execute(UNGATE, {"gates": gone, "limit": MOST}).fetchall()
+            queues.update(queue for (queue,) in freed)
         if lanes:
             parameters = admission(0, (), lanes, patient=False)
             row = connection.execute(ADMIT, parameters).fetchone()
-            for queue in row[2] if row else ():
-                connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
+            queues.update(row[2] if row else ())
+        for queue in sorted(queues):
+            connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
+
+
+def _is_gone(name: str) -> bool:
+    """Whether a task that is known here has no rate, or none that is kept here."""
+    task = registry.get(name)
+    return task is not None and task.limits.rate is None

@@ -11,7 +11,8 @@ SELECT i.id,
        r.task <> '' AND r.queue <> '' AND (r.payload IS NOT NULL OR r.payload_id IS NOT NULL),
        -- What ends before it began had not got the results that go before its arguments.
        r.after IS NOT NULL AND r.started_at IS NULL,
-       CASE WHEN m.id IS NULL THEN r.date_done ELSE m.enqueued_at END
+       CASE WHEN m.id IS NULL THEN r.date_done ELSE m.enqueued_at END,
+       starts_with(m.lane, 'order:') IS TRUE
 FROM unnest(%(ids)s::uuid[]) AS i (id)
 LEFT JOIN djtasks_message m ON m.id = i.id
 LEFT JOIN djtasks_worker w ON w.id = m.worker_id
