@@ -88,8 +88,8 @@ def test_tenants_get_equal_shares_while_they_have_some(journal: Journal) -> None
 
 @pytest.mark.usefixtures("live")
 def test_a_lone_tenant_uses_all_workers(journal: Journal) -> None:
-    fill(journal, "only", 40, 0.2)
     with worker("-c", "4"), worker("-c", "4", "-n", "other@%h"):
+        enqueue_many((tasks.for_tenant, (str(journal), "only", str(n), 0.3)) for n in range(40))
         eventually(lambda: Message.objects.exclude(worker_id=None).count() >= 8)
         wait_drained()
     assert Tally(begun(journal)) == {"only": 40}
