@@ -19,7 +19,7 @@ from benchmarks.measure import Measure, Plan, load
 from benchmarks.table import heading, markdown, table
 
 OUT = Path(__file__).resolve().parent / "out" / "latest.json"
-KEYS = "abcdefghijklm"
+KEYS = "abcdefghijklmn"
 FULL = Plan(rounds=5)
 QUICK = Plan(rounds=2, scale=0.2)
 
@@ -118,9 +118,9 @@ def _run(plan: Plan, keys: str, path: Path) -> dict[str, Any]:
 
 
 def _measures() -> list[Measure]:
-    from benchmarks import browser, canvas, draining, enqueueing, footprint, latency
+    from benchmarks import browser, canvas, draining, enqueueing, footprint, latency, limited
 
-    modules = (enqueueing, draining, latency, footprint, canvas, browser)
+    modules = (enqueueing, draining, latency, footprint, canvas, browser, limited)
     return sorted(
         (measure for module in modules for measure in module.MEASURES),
         key=lambda measure: measure.key,

@@ -32,3 +32,23 @@ def gather(results: Sized, path: str) -> int:
     with Path(path).open("a") as file:
         file.write(f"{len(results)}\n")
     return len(results)
+
+
+@shared_task(rate_limit="1000000/s")
+def often(number: int) -> None:
+    """Do nothing, at a rate that it never reaches."""
+
+
+@shared_task(concurrency_limit=3, concurrency_key="{key}")
+def few(key: int) -> None:
+    """Do nothing, three at once of each key."""
+
+
+@shared_task(fair_key="{key}")
+def in_turn(key: int) -> None:
+    """Do nothing, one of each key in turn."""
+
+
+@shared_task(order_key="{key}")
+def lined_up(key: int) -> None:
+    """Do nothing, one at a time of each key."""

@@ -10,8 +10,10 @@ from djtasks.handlers import Handlers
 from djtasks.options import TASK_OPTIONS, checked_task_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
+    from djtasks.lanes import Scope
     from djtasks.options import EnqueueMode
     from djtasks.queue.uniqueness import OnConflict
 
@@ -97,6 +99,12 @@ class Options(Handlers):
     unique_key: str | Callable[..., str] | None = None
     unique_for: float | timedelta | None = None
     unique_on_conflict: OnConflict = "existing"
+    rate_limit: str | float | None = _live("rate_limit")
+    rate_limit_scope: Scope = "global"
+    concurrency_limit: int | None = None
+    concurrency_key: str | Callable[..., str] | None = None
+    order_key: str | Callable[..., str] | None = None
+    fair_key: str | Callable[..., str] | None = None
 
     def option(self, name: str) -> Any:
         """The value of an option by its name, as the task or else the settings have it."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from djtasks.execution.request import Context, Frame
+    from djtasks.lanes import Limits
     from djtasks.options import EnqueueMode
     from djtasks.task import Task
 
@@ -159,8 +160,14 @@ def build(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     options: Mapping[str, Any] = NO_OPTIONS,
+    *,
+    complete: bool = True,
 ) -> NewMessage:
-    """The message of a call. Nothing is written."""
+    """The message of a call. Nothing is written.
+
+    Unless its arguments are ``complete`` the worker finds out which lane it is in; what its
+    first argument might decide of the line that it stands in is none.
+    """
     name = defaults.name
     message = NewMessage(
         new_id(),
@@ -187,7 +194,27 @@ def build(
         shadow = task.shadow_name(tuple(args), dict(kwargs), dict(options))
         if shadow:
             message.options = {**(message.options or {}), "shadow": storable(shadow)}
+    if task is not None and task.limits:
+        limit(message, task.limits, args, kwargs, complete=complete)
     return message
+
+
+def limit(
+    message: NewMessage,
+    limits: Limits,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    *,
+    complete: bool,
+) -> None:
+    """Put a message into the lane of its call, and into the line of its tenant."""
+    if limits.keeps_order:
+        # Among those of a key only their order counts.
+        message.priority = conf.TASK_DEFAULT_PRIORITY
+    if complete and (lane := limits.lane(args, kwargs)) is not None:
+        message.options = {**(message.options or {}), "lane": lane}
+    if (fair := limits.fair(args, kwargs, complete=complete)) is not None:
+        message.options = {**(message.options or {}), "fair": fair}
 
 
 def handle_of(

@@ -55,6 +55,9 @@ def options_of(carried: Mapping[str, Any]) -> dict[str, Any]:
     found.update(found.pop("stamps", None) or {})
     hard, soft = found.pop("timelimit", None) or (None, None)
     group_id = found.pop("group", None)
+    # A call like this one is given its own.
+    found.pop("lane", None)
+    found.pop("fair", None)
     given = {"time_limit": hard, "soft_time_limit": soft, "group_id": group_id}
     found.update((name, value) for name, value in given.items() if value is not None)
     return found

@@ -158,6 +158,11 @@ class Conf:
     TASK_RETRY_ON_WORKER_LOST = Setting(
         False, kinds.boolean(), "Whether a task whose child process died is retried, as by retry()."
     )
+    TASK_DEFAULT_RATE_LIMIT = Setting[str | float | None](
+        None,
+        kinds.optional(kinds.rate()),
+        "How often tasks may start that have no rate_limit; None and 0: as often as they come.",
+    )
     TASK_IGNORE_RESULT = Setting(False, kinds.boolean(), "Whether no state and result is stored.")
     TASK_STORE_ERRORS_EVEN_IF_IGNORED = Setting(
         False, kinds.boolean(), "Whether failures are stored although results are ignored."
@@ -229,6 +234,9 @@ class Conf:
         None,
         kinds.optional(kinds.integer(1, 1000)),
         "The most messages that a child process holds; None: about 20 ms of work, by measurement.",
+    )
+    WORKER_DISABLE_RATE_LIMITS = Setting(
+        False, kinds.boolean(), "Whether a worker starts tasks whatever their rate_limit says."
     )
     WORKER_SOFT_SHUTDOWN_TIMEOUT = Setting(
         0.0,

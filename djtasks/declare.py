@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from djtasks.exceptions import DjtasksWarning
 from djtasks.options import (
     HANDLERS,
     IGNORED_TASK_OPTIONS,
     TASK_OPTIONS,
-    UNENFORCED_TASK_OPTIONS,
     check_unknown_task_option,
     checked_task_option,
 )
@@ -24,6 +21,8 @@ R = TypeVar("R")
 _PYDANTIC = ("pydantic", "pydantic_strict", "pydantic_context", "pydantic_dump_kwargs")
 _CONSTRUCTION = frozenset({"name", "base", "bind", *_PYDANTIC})
 """Options that say how a task is made, and are no attributes."""
+
+_KEYS = frozenset({"concurrency_key", "order_key", "fair_key"})
 
 _TASK_ATTRIBUTES = frozenset(dir(Task))
 
@@ -144,6 +143,9 @@ def checked_options(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
     for option, value in options.items():
         if option in TASK_OPTIONS:
             checked = checked_task_option(where, option, value)
+            if option in _KEYS and callable(checked):
+                # It takes what the task takes, and no task before that.
+                checked = staticmethod(checked)
             if option not in _CONSTRUCTION:
                 attributes[option] = checked
         elif option in HANDLERS:
@@ -152,15 +154,6 @@ def checked_options(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
             attributes[option] = value
         elif option in IGNORED_TASK_OPTIONS:
             continue
-        elif option in UNENFORCED_TASK_OPTIONS:
-            if value is not None:
-                warnings.warn(
-                    f"Task {where}: the option {option} has no effect: "
-                    f"{UNENFORCED_TASK_OPTIONS[option]}.",
-                    DjtasksWarning,
-                    stacklevel=5,
-                )
-            attributes[option] = value
         else:
             check_unknown_task_option(where, option, _TASK_ATTRIBUTES)
             attributes[option] = value

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from typing import Any, Literal, TypedDict
 
+from djtasks.lanes import rate_of
+
 EnqueueMode = Literal["transaction", "on_commit"]
 
 _ENQUEUE_MODES = ("transaction", "on_commit")
@@ -111,11 +113,6 @@ IGNORED_TASK_OPTIONS: Mapping[str, str] = {
 }
 """Options of a declaration that have no meaning without a broker, and why."""
 
-UNENFORCED_TASK_OPTIONS: Mapping[str, str] = {
-    "rate_limit": "workers of this version start the task as fast as they can",
-}
-"""Options that a user would miss: they are kept as attributes, with a warning that says this."""
-
 RETRY_OPTIONS = frozenset(
     {
         "queue",
@@ -192,6 +189,21 @@ def _are_exceptions(value: object) -> bool:
     return all(isinstance(m, type) and issubclass(m, BaseException) for m in members)
 
 
+def _is_rate(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return False
+    try:
+        rate_of(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_key(value: object) -> bool:
+    return callable(value) or (isinstance(value, str) and bool(value))
+
+
+_KEY = 'a text such as "account:{account_id}", or a function'
 _EXCEPTIONS = "an exception class or a tuple of them"
 _FLAG = "True or False"
 
@@ -287,6 +299,25 @@ TASK_OPTIONS: Mapping[str, TaskOption] = {
             lambda v: v in ("existing", "raise", "replace"),
             words=("existing", "raise", "replace"),
         ),
+        TaskOption(
+            "rate_limit", None, 'a rate such as "100/m"', _is_rate, "TASK_DEFAULT_RATE_LIMIT"
+        ),
+        TaskOption(
+            "rate_limit_scope",
+            "global",
+            '"global" or "worker"',
+            lambda v: v in ("global", "worker"),
+            words=("global", "worker"),
+        ),
+        TaskOption(
+            "concurrency_limit",
+            None,
+            "a whole number above 0",
+            lambda v: _is_count(v) and 0 < v < 2**31,
+        ),
+        TaskOption("concurrency_key", None, _KEY, _is_key),
+        TaskOption("order_key", None, _KEY, _is_key),
+        TaskOption("fair_key", None, _KEY, _is_key),
     )
 }
 
@@ -308,7 +339,6 @@ _KNOWN_TO_TASKS: Sequence[str] = (
     *TASK_OPTIONS,
     *HANDLERS,
     *IGNORED_TASK_OPTIONS,
-    *UNENFORCED_TASK_OPTIONS,
 )
 
 

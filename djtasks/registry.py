@@ -35,7 +35,19 @@ class TaskRegistry(dict[str, "Task[..., Any]"]):
         for attribute in ("__name__", "__qualname__"):
             # Like a function's, for functools.wraps() and for people.
             task.__dict__.setdefault(attribute, getattr(type(task), attribute))
+        # What is wrong with its keys is wrong now, not at its first call.
+        _ = task.limits
         self[task.name] = task
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether a task of this process has a ``rate_limit``."""
+        return any(task.limits.rate is not None for task in self.values())
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether a task of this process has a ``fair_key``."""
+        return any(task.limits.takes_turns for task in self.values())
 
     def unregister(self, name: str | Task[..., Any]) -> None:
         """Remove a task by name or itself; ``NotRegistered`` if it is not there."""
@@ -126,3 +138,5 @@ def annotate(task: Task[..., Any], annotations: Any) -> None:
                 else:
                     setattr(cls, name, value)
     cls._refresh()
+    task.__dict__.pop("limits", None)
+    _ = task.limits

@@ -64,6 +64,25 @@ def integer(minimum: int, maximum: int, unit: str = "") -> Accepts[int]:
     return words, clean
 
 
+def rate() -> Accepts[str | float]:
+    """A rate as Celery writes it; 0 is no limit."""
+    words = 'a rate such as "100/m", "10/s" or "5/h", or a number of tasks a second'
+
+    def clean(value: Any) -> str | float:
+        # It imports the codec, which reads the settings.
+        from djtasks.lanes import rate_of
+
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise ValueError(words)
+        try:
+            rate_of(value)
+        except ValueError:
+            raise ValueError(words) from None
+        return value
+
+    return words, clean
+
+
 def text() -> Accepts[str]:
     """A text that is not empty."""
     words = "a text that is not empty"

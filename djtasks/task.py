@@ -25,6 +25,8 @@ from djtasks.execution.request import (
 )
 from djtasks.handlers import OVERRIDABLE
 from djtasks.header import header_of
+from djtasks.lanes import OPTIONS as LIMITS
+from djtasks.lanes import Limits
 from djtasks.options import CallOptions, unknown_call_option, unknown_name
 from djtasks.registry import registry
 from djtasks.result import AsyncResult
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-RESERVED = frozenset({"app", "is_async", "option", "overrides", "request"})
+RESERVED = frozenset({"app", "is_async", "limits", "option", "overrides", "request"})
 """Attributes that the worker relies on: a subclass must not use their names for its own."""
 
 
@@ -90,6 +92,8 @@ class Task(Running, Generic[P, R]):
             if name in OVERRIDABLE:
                 # Set on the instance, as a test's patch does.
                 object.__setattr__(self, "overrides", self.overrides | {name})
+            elif name in LIMITS:
+                self.__dict__.pop("limits", None)
 
     @property
     def app(self) -> App:
@@ -197,6 +201,11 @@ class Task(Running, Generic[P, R]):
             raise ValueError("soft_time_limit must be less than or equal to time_limit")
         if self.typing:
             self._header(*args, **kwargs)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """What limits how many of these tasks run, and how often they start."""
+        return Limits(self)
 
     @cached_property
     def _header(self) -> Callable[..., None]:

@@ -27,6 +27,9 @@ WAITING = "WAITING"
 SCHEDULED = "SCHEDULED"
 """The state of a task that waits for its time."""
 
+BLOCKED = "BLOCKED"
+"""The state of a task that a limit does not let through yet."""
+
 
 @dataclass(slots=True, frozen=True)
 class Node:

@@ -105,6 +105,14 @@ TASK_OPTIONS = {
     "unique_for": "Seconds, or a `timedelta`, from the call for which it is unique.",
     "unique_on_conflict": '`"existing"`: the call returns the handle of the task that is there; '
     '`"raise"`: `NotUnique`; `"replace"`: what has not begun gives way.',
+    "rate_limit": "How often it may start: [limits](limits.md).",
+    "rate_limit_scope": "Whether the rate is that of all workers together or of each.",
+    "concurrency_limit": "How many of it, or of each key, may run at once.",
+    "concurrency_key": "What `concurrency_limit` is counted by: a template of its arguments, or a "
+    "function of them.",
+    "order_key": "Tasks of one key run one by one, in the order of their calls.",
+    "fair_key": "Tasks of a queue whose keys differ [take turns](fair.md): a template of its "
+    "arguments, or a function of them.",
 }
 
 SIGNALS = {
@@ -197,7 +205,7 @@ def task_options() -> str:
 
 def ignored_task_options() -> str:
     """The options of a declaration that are accepted and ignored."""
-    return _reasons({**options.IGNORED_TASK_OPTIONS, **options.UNENFORCED_TASK_OPTIONS})
+    return _reasons(options.IGNORED_TASK_OPTIONS)
 
 
 def worker_options() -> str:

@@ -95,6 +95,8 @@ def test_a_slow_claim_does_not_have_messages_overlooked_for_long() -> None:
 
 def take_a_turn(intake: Intake, now: float, *, news: str | None = None) -> None:
     """A turn that claims nothing, in the middle of which a notification may arrive."""
+    if intake.must_open(now):
+        intake.opens(None, now)
     turn = intake.plan(Turn(Batch()), 5, now, listens=True)
     assert turn.limit == 5
     if news is not None:

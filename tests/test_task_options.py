@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from django.conf import settings
 from django.test import override_settings
 
 from djtasks import Task, app, shared_task
-from djtasks.exceptions import DjtasksWarning, MaxRetriesExceededError, OperationalError
+from djtasks.exceptions import MaxRetriesExceededError, OperationalError
 from djtasks.options import IGNORED_TASK_OPTIONS, TASK_OPTIONS
 from djtasks.registry import registry
 from tests.own_registry import own_registry  # noqa: F401
@@ -69,6 +68,12 @@ def test_the_defaults_are_celerys() -> None:
         "unique_key": None,
         "unique_for": None,
         "unique_on_conflict": "existing",
+        "rate_limit": None,
+        "rate_limit_scope": "global",
+        "concurrency_limit": None,
+        "concurrency_key": None,
+        "order_key": None,
+        "fair_key": None,
     }
     assert task.MaxRetriesExceededError is MaxRetriesExceededError
     assert task.OperationalError is OperationalError
@@ -200,14 +205,15 @@ def test_options_of_brokers_are_taken_and_ignored() -> None:
     assert all(reason for reason in IGNORED_TASK_OPTIONS.values())
 
 
-def test_a_rate_limit_is_kept_with_a_warning_that_it_has_no_effect() -> None:
-    with pytest.warns(DjtasksWarning, match="rate_limit has no effect") as warned:
-        task = declare(rate_limit="10/m")
-    assert task.rate_limit == "10/m"  # type: ignore[attr-defined]
-    assert warned[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        declare(rate_limit=None)
+@pytest.mark.parametrize("rate", ["10/m", "0.5/s", "3/h", 5, 0.5, "7"])
+def test_a_rate_limit_is_written_as_in_celery(rate: str | float) -> None:
+    assert declare(rate_limit=rate).rate_limit == rate
+
+
+@pytest.mark.parametrize("rate", ["10/d", "fast", "-1/s", "", True, (1, "m")])
+def test_what_is_no_rate_is_refused_where_it_is_declared(rate: object) -> None:
+    with pytest.raises(TypeError, match='the option rate_limit must be a rate such as "100/m"'):
+        declare(rate_limit=rate)
 
 
 def test_annotations_of_the_settings_change_tasks() -> None:

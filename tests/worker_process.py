@@ -305,7 +305,7 @@ def clean_tables(*, workers: bool = False) -> None:
     tables = (
         *("message", "join", "input", "payload", "taskresult", "waiter", "savedgroup"),
         *("attempt", "queue", "activity", "depth", "periodictask", "unique", "tasksetting"),
-        "question",
+        *("question", "place", "rate"),
     )
     with connections["default"].cursor() as cursor:
         for table in tables:

@@ -24,7 +24,7 @@ __all__ = ["ACTIONS", "Action", "in_words"]
 Run = Callable[[Sequence[UUID | str], Mapping[str, Any]], Outcome]
 
 ENDED: Final = frozenset({"SUCCESS", "FAILURE", "REVOKED", "REJECTED"})
-NOT_BEGUN: Final = frozenset({"READY", "PENDING", "SCHEDULED", "WAITING", "RETRY"})
+NOT_BEGUN: Final = frozenset({"READY", "PENDING", "SCHEDULED", "WAITING", "BLOCKED", "RETRY"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,9 +123,13 @@ class OverviewAdmin(BrowserAdmin[Overview]):
             ("READY", pgettext("tasks", "Ready"), now.ready, "state:READY"),
             ("SCHEDULED", pgettext("tasks", "Scheduled"), now.scheduled, "state:SCHEDULED"),
             ("WAITING", pgettext("tasks", "Waiting"), now.waiting, "state:WAITING"),
+            ("BLOCKED", pgettext("tasks", "Blocked"), now.blocked, "state:BLOCKED"),
             ("RUNNING", pgettext("tasks", "Running"), running, "state:RUNNING"),
             ("FAILURE", _("Failed in 24 h"), now.failed, "state:FAILURE since:24h"),
         ):
+            if state == "BLOCKED" and not count:
+                # Most projects limit nothing.
+                continue
             yield {
                 "name": name,
                 "state": state,

@@ -15,8 +15,9 @@ from djtasks.admin.actions import ACTIONS, Action
 from djtasks.admin.graph import workflow
 from djtasks.admin.pausing import pause_url
 from djtasks.admin.tasklist import arguments, attempt, waited
-from djtasks.browser.filter import findable
+from djtasks.browser.filter import Filter, findable
 from djtasks.browser.paused import paused_tasks
+from djtasks.lanes import LIMIT, ORDER, RATE
 from djtasks.look import charts, json_text, states, times, tracebacks
 from djtasks.look.text import NAME, one_line, short_name
 from djtasks.queue.uniqueness import UniqueMode
@@ -191,6 +192,12 @@ def _facts(page: Page, view: TaskView) -> Iterator[Fact]:
         yield Fact(_("Id"), one_line(record.custom_id, NAME))
     yield Fact(_("Queue"), one_line(record.queue, NAME), _search(page, "queue", record.queue))
     yield Fact(_("Priority"), record.priority)
+    if record.gate is not None:
+        query = Filter(states=("BLOCKED",), lane=record.gate).to_query()
+        yield Fact(_("Blocked by"), _gate(record.gate), _list(page, query))
+    if record.lane is not None:
+        # Where it has ended, others of its lane may be queued.
+        yield Fact(_("Lane"), one_line(record.lane, NAME), _search(page, "lane", record.lane))
     yield Fact(_("Attempt"), attempt(record))
     if view.unique is not None:
         key = "(…)" if record.is_hidden else one_line(view.unique.key, UNIQUE_KEY)
@@ -231,9 +238,25 @@ def _how_unique(unique: Unique) -> str:
     return ", ".join(words)
 
 
+def _gate(gate: str) -> str:
+    """What blocks a task, in words."""
+    for beginning, said in (
+        (LIMIT, _("the limit of %s")),
+        (ORDER, _("the order of %s")),
+        (RATE, _("the rate of %s")),
+    ):
+        if gate.startswith(beginning):
+            return said % one_line(gate.removeprefix(beginning), NAME)
+    return one_line(gate, NAME)
+
+
 def _search(page: Page, name: str, value: str) -> str:
-    query = findable(q.qualifier(name, value))
-    return page.url("taskrecord_changelist") + q.link(query) if query else ""
+    return _list(page, q.qualifier(name, value))
+
+
+def _list(page: Page, query: str) -> str:
+    found = findable(query)
+    return page.url("taskrecord_changelist") + q.link(found) if found else ""
 
 
 def _relatives(page: Page, view: TaskView) -> Iterator[dict[str, Any]]:

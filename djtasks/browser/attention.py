@@ -31,6 +31,7 @@ OVERDUE = load("overdue")
 STRANDED = load("stranded")
 SCHEDULES = load("schedules")
 FAILING = load("failing")
+HELD_UP = load("held_up")
 
 PATIENCE: Final = 30.0
 """Seconds that something may wait before it is said that nobody takes it: workers restart."""
@@ -90,6 +91,7 @@ def attention(
     with reading(using, few=True) as cursor:
         notes += _overdue(cursor, is_served)
         notes += _unknown(cursor)
+        notes += _held_up(cursor) if is_served else []
         notes += _stranded(cursor)
         notes += _schedules(cursor, is_served)
     with reading(using) as cursor:
@@ -206,6 +208,31 @@ def _unknown(cursor: CursorWrapper) -> Iterator[Note]:
             is_severe=True,
             page="taskrecord",
             query=Filter(states=("READY",), queue=queue, task=f"={task}").to_query(),
+        )
+
+
+def _held_up(cursor: CursorWrapper) -> Iterator[Note]:
+    """Limits that block tasks though nothing of them runs."""
+    cursor.execute(HELD_UP, {"gates": HEAD, "limit": LIMIT, "seconds": PATIENCE, "most": MOST})
+    for gate, task, number, seconds in cursor.fetchall():
+        told = ngettext(
+            "%(number)s task is blocked by %(gate)s, for %(time)s, and nothing of it runs: no "
+            "worker that knows %(task)s lets it through.",
+            "%(number)s tasks are blocked by %(gate)s, the first for %(time)s, and nothing of it "
+            "runs: no worker that knows %(task)s lets them through.",
+            number,
+        )
+        yield Note(
+            told
+            % {
+                "number": capped(number, LIMIT),
+                "gate": _short(gate),
+                "time": rough(seconds),
+                "task": _short(task),
+            },
+            is_severe=True,
+            page="taskrecord",
+            query=Filter(states=("BLOCKED",), lane=gate).to_query(),
         )
 
 

@@ -29,6 +29,8 @@ KINDS: Final = {
     MessageState.WAITING: ("WAITING",),
     # Ready but for a pause, like what is in a queue that is paused.
     MessageState.HELD: ("READY",),
+    MessageState.BLOCKED: ("BLOCKED",),
+    MessageState.IN_LINE: ("READY",),
 }
 """The states that a list shows, by the column that an index has."""
 
@@ -109,7 +111,7 @@ class Conditions:
     @property
     def wants_results(self) -> bool:
         """Whether a result can match."""
-        return self.result_states != ()
+        return self.result_states != () and self.filter.lane is None
 
     @property
     def is_wide(self) -> bool:
@@ -165,6 +167,7 @@ class Conditions:
             "exception_end": _end(wanted.exception),
             "error": None if wanted.error is None else wanted.error.lower(),
             "schedule": wanted.schedule and _header(wanted.schedule),
+            "lane": wanted.lane,
             "worker": None if wanted.worker is None else wanted.worker.lower(),
             "retried": wanted.retried,
             "texts": [f"%{_escaped(part.lower())}%" for part in wanted.text] or None,

@@ -48,7 +48,8 @@ def capped(counted: int, limit: int) -> Capped:
 class Counts:
     """The numbers of the overview.
 
-    ``scheduled`` are those that wait for their time, retries among them. ``failed`` are of the last
+    ``scheduled`` are those that wait for their time, retries among them, ``blocked`` those that a
+    limit does not let through yet. ``failed`` are of the last
     24 hours. ``latency`` is how long, in seconds, the oldest ready task has waited; None if none
     does. ``workers`` are the living ones.
     """
@@ -56,6 +57,7 @@ class Counts:
     ready: Capped
     scheduled: Capped
     waiting: Capped
+    blocked: Capped
     failed: Capped
     latency: float | None
     workers: int
@@ -67,13 +69,14 @@ def counts(
     """Count now. ``queues`` and ``workers`` are as just read, for they have counted a part."""
     with reading(using, few=True) as cursor:
         cursor.execute(COUNTS, {"limit": LIMIT})
-        ((scheduled, waiting, failed, held),) = cursor.fetchall()
+        ((scheduled, waiting, blocked, failed, held),) = cursor.fetchall()
         # What is held by the pause of its task is counted with no queue.
         ready = _ready(cursor, queues) + held
     return Counts(
         ready=capped(ready, LIMIT),
         scheduled=capped(scheduled, LIMIT),
         waiting=capped(waiting, LIMIT),
+        blocked=capped(blocked, LIMIT),
         failed=capped(failed, LIMIT),
         latency=max((one.latency for one in queues if one.latency is not None), default=None),
         workers=sum(worker.is_alive for worker in workers),

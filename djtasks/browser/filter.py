@@ -23,6 +23,7 @@ STATES: Final = (
     "READY",
     "SCHEDULED",
     "WAITING",
+    "BLOCKED",
     "RUNNING",
     "RETRY",
     "SUCCESS",
@@ -46,6 +47,7 @@ QUALIFIERS: Final = (
     "task",
     "schedule",
     "worker",
+    "lane",
     "root",
     "exception",
     "error",
@@ -61,7 +63,7 @@ QUALIFIERS: Final = (
 LONGEST: Final = 2_000
 """Characters that a search may have."""
 
-_TEXTS: Final = ("queue", "task", "schedule", "worker", "exception", "error")
+_TEXTS: Final = ("queue", "task", "schedule", "worker", "lane", "exception", "error")
 _YES_OR_NO: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
 _WORD: Final = re.compile(r'(?:[^\s"]+|"(?:[^"\\]|\\.)*"?)+', re.S)
@@ -96,7 +98,8 @@ class Filter:
     ``task`` and ``exception`` are a full name, or its last part; with ``=`` in front only the full
     name. ``schedule`` is the name of the schedule that sent it. An empty ``exception`` is none.
     ``worker``, ``error`` and ``text`` are parts of a text, in any case. ``error`` looks at the
-    exception's class and its message, ``text`` at the task's name.
+    exception's class and its message, ``text`` at the task's name. ``lane`` is a lane or a rate
+    as a task's page names it, of what is queued.
     ``id`` is an id, its beginning, or the caller's own. ``since`` and ``until`` are as they were
     typed: ``90s``, ``10m``, ``24h``, ``7d`` ago, or a date or time in ISO 8601.
     """
@@ -106,6 +109,7 @@ class Filter:
     task: str | None = None
     schedule: str | None = None
     worker: str | None = None
+    lane: str | None = None
     root: UUID | None = None
     exception: str | None = None
     error: str | None = None

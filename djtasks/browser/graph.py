@@ -41,6 +41,7 @@ TELLING: Final = (
     "RUNNING",
     "RETRY",
     "READY",
+    "BLOCKED",
     "SCHEDULED",
     "WAITING",
     "REVOKED",
@@ -56,6 +57,7 @@ PROGRESS: Final = (
     "RUNNING",
     "RETRY",
     "READY",
+    "BLOCKED",
     "SCHEDULED",
     "WAITING",
 )

@@ -18,9 +18,14 @@ __all__ = ["QueueView", "queues"]
 QUEUES = load("queues")
 LENGTHS = load("lengths")
 CLAIMED = load("claimed")
+BLOCKED = load("blocked_lengths")
+LINED = load("lined_lengths")
 
 MOST: Final = 1000
 """Queues that are shown of those that were seen: the paused ones, then the latest seen."""
+
+LINED_BUDGET: Final = 5_000
+"""Messages in lines that are counted in all queues together, which reads them."""
 
 BUDGET: Final = 20_000
 """Ready messages that are counted in all queues together; a hundred in each are in any case."""
@@ -34,12 +39,14 @@ many more."""
 class QueueView:
     """One queue. ``latency`` is how many seconds the oldest ready task has waited.
 
-    ``running`` is how many messages are claimed, ``succeeded`` and ``failed`` are of the last hour.
-    ``worker_names`` are the living workers that take messages from it: quiet ones do not.
+    ``blocked`` is how many limits do not let through yet, counted to :data:`BUDGET` in all queues
+    together, ``running`` how many messages are claimed; ``succeeded`` and ``failed`` are of the
+    last hour. ``worker_names`` are the living workers that take from it: quiet ones do not.
     """
 
     name: str
     ready: Capped
+    blocked: Capped
     running: int
     latency: float | None
     succeeded: int
@@ -68,7 +75,7 @@ class QueueView:
 
 
 def queues(fleet: list[WorkerView] | None = None, *, using: str | None = None) -> list[QueueView]:
-    """All queues by name: those that were seen, have ready messages, or had some end lately.
+    """All queues by name: those that were seen, have messages to run, or had some end lately.
 
     ``fleet`` are the workers as just read, by whoever shows them too.
     """
@@ -81,20 +88,26 @@ def queues(fleet: list[WorkerView] | None = None, *, using: str | None = None) -
     with reading(using, few=True) as cursor:
         cursor.execute(LENGTHS, {"limit": LIMIT, "budget": BUDGET, "head": HEAD})
         lengths = {name: row for name, *row in cursor.fetchall()}
+        cursor.execute(LINED, {"limit": LIMIT, "budget": LINED_BUDGET})
+        lined = {name: row for name, *row in cursor.fetchall()}
+        cursor.execute(BLOCKED, {"limit": BUDGET})
+        blocked = {name: Capped(*row) for name, *row in cursor.fetchall()}
         cursor.execute(CLAIMED, {"ids": named})
         claimed: dict[str, int] = dict(cursor.fetchall())
     waited = waits(using=using)
     found = []
-    for name in sorted({*known, *lengths, *claimed}):
+    for name in sorted({*known, *lengths, *lined, *claimed, *blocked}):
         paused_at, reason, seen_at, succeeded, failed = known.get(name, (None, "", None, 0, 0))
         ready, at_head, more = lengths.get(name, (0, 0, False))
+        in_lines, line_waits, more_in_lines = lined.get(name, (0, None, False))
         found.append(
             QueueView(
                 name=name,
-                ready=Capped(ready, more),
+                ready=Capped(ready + in_lines, more or more_in_lines),
+                blocked=blocked.get(name, Capped(0)),
                 # What has long been claimed may be behind very many that came before it since.
                 running=max(at_head, claimed.get(name, 0)),
-                latency=waited.get(name),
+                latency=_longest(waited.get(name), line_waits),
                 succeeded=succeeded,
                 failed=failed,
                 paused_at=paused_at,
@@ -105,6 +118,10 @@ def queues(fleet: list[WorkerView] | None = None, *, using: str | None = None) -
             )
         )
     return found
+
+
+def _longest(*seconds: float | None) -> float | None:
+    return max((each for each in seconds if each is not None), default=None)
 
 
 def _serving(queue: str, fleet: list[WorkerView]) -> tuple[str, ...]:

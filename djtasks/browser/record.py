@@ -25,9 +25,9 @@ PREVIEW: Final = 2_000
 class Record:
     """One task, queued, running or ended. Spans of time are in seconds.
 
-    ``state`` is READY, SCHEDULED, WAITING, RUNNING or RETRY (it waits for its next attempt) while
-    it is queued, and Celery's or the task's own once it has ended. ``stored_state`` is what
-    ``update_state()`` said of a task that has not ended.
+    ``state`` is READY, SCHEDULED, WAITING, BLOCKED, RUNNING or RETRY (it waits for its next
+    attempt) while it is queued, and Celery's or the task's own once it has ended. ``stored_state``
+    is what ``update_state()`` said of a task that has not ended.
 
     ``payload`` is JSON, ``[args, kwargs]``, and cut to :data:`PREVIEW` characters in lists; it is
     None where ``argsrepr`` or ``kwargsrepr`` say what is to be shown instead. ``error`` is one line
@@ -66,6 +66,10 @@ class Record:
     position: int | None
     unknown_since: datetime | None
     """When a worker first met it without knowing its task."""
+    lane: str | None
+    """The key that limits how many run at once, or in which order."""
+    gate: str | None
+    """The lane or the rate that it is blocked by, while it is."""
 
     @property
     def is_running(self) -> bool:
@@ -106,6 +110,7 @@ def _record(row: tuple[Any, ...]) -> Record:
     argsrepr, kwargsrepr = (_text(hidden.get(name)) for name in ("argsrepr", "kwargsrepr"))
     if argsrepr is not None or kwargsrepr is not None:
         given["payload"] = None
+    given["lane"] = given["lane"] or _text(hidden.get("lane"))
     result = given.pop("result")
     return Record(
         **given,
@@ -145,6 +150,8 @@ _COLUMNS: Final = (
     "feeds",
     "position",
     "unknown_since",
+    "lane",
+    "gate",
 )
 """The columns of ``records.sql``."""
 

@@ -59,6 +59,7 @@ BAD = _both("scan_bad", "result_matches")
 RESULTS_BY_ID = _both("scan_results_by_id", "result_matches")
 FAILED = _both("scan_failed", "result_matches")
 MESSAGES = _both("scan_messages", "message_matches")
+OF_LANE = load("of_lane").format(matches=load("message_matches"))
 FEW_MESSAGES = load("few_messages").format(matches=load("message_matches"))
 FOREIGN = _both("foreign_messages", "message_matches")
 STRAYS = load("stray_messages").format(matches=load("message_matches"))
@@ -121,6 +122,11 @@ class Search:
         if wanted.is_wide:
             yield from self._all_messages(wanted.message_states)
             return
+        if wanted.filter.lane is not None:
+            yield self._of_lane()
+            # Those that have not been asked for a place yet are known by no index.
+            yield from self._all_messages(wanted.message_states)
+            return
         dense: list[str] = []
         for kind, states in wanted.kinds.items():
             rows = self._ask(FEW_MESSAGES, {"state": kind, "few": FEW + 1, "states": list(states)})
@@ -134,6 +140,14 @@ class Search:
             dense += states
         if dense:
             yield from self._all_messages(dense)
+
+    def _of_lane(self) -> Found:
+        """Messages of a lane that are blocked or have a place in it."""
+        states = self.conditions.message_states
+        rows = self._ask(OF_LANE, {"scan": OF_A_ROOT, "states": None if states is None else states})
+        found = self._among(rows)
+        found.cut = len(rows) >= OF_A_ROOT
+        return found
 
     def _said_running(self) -> list[UUID]:
         """The ids of what workers say that they have been running for a while."""

@@ -138,10 +138,10 @@ def _whole(record: Record, payload: str | None, options: Any) -> Record:
 
 
 def _without_headers(options: Any) -> Any:
-    """The options that are no headers and no unique key; None if there are no others."""
+    """The options that are no headers, no unique key and no lane; None if there are no others."""
     if not isinstance(options, dict):
         return options
-    left = {name: value for name, value in options.items() if name != "headers"}
+    left = {name: value for name, value in options.items() if name not in ("headers", "lane")}
     if Unique.of_option(left.get(OPTION)) is not None:
         # It has a place of its own, where it is not shown if the arguments are not.
         del left[OPTION]

@@ -202,7 +202,8 @@ class Planned:
             options, later = _relative(step.task, options, defaults.expires)
         if defaults.unique or not UNIQUE_OPTIONS.isdisjoint(options):
             refuse_unique(step.task, task, options)
-        message = calling.build(defaults, args, kwargs, options)
+        complete = step.after is None or step.immutable
+        message = calling.build(defaults, args, kwargs, options, complete=complete)
         message.id, message.custom_id = step.id, step.custom_id
         message.root_id, message.parent_id = step.root_id, step.parent_id
         message.after, message.feeds, message.position = step.after, step.feeds, step.position

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import connections
 
+from djtasks.calling import limit
 from djtasks.codec import decode_call, encode_call
 from djtasks.codec.text import check_size
 from djtasks.codec.types import TAG
@@ -25,6 +26,9 @@ from djtasks.queue.uniqueness import OPTION, Unique
 from djtasks.registry import registry
 from djtasks.unique_keys import is_unique
 from djtasks.unique_keys import unique_of as made_unique
+
+if TYPE_CHECKING:
+    from djtasks.lanes import Limits
 
 CALL = load("call")
 
@@ -47,7 +51,8 @@ def copy(
     ``args`` and ``kwargs`` replace those of the task; what is None stays. ``payload`` is both
     instead, as JSON text ``[args, kwargs]`` in the form in which they are stored and shown, with
     the tags of dates and other types: for a form in which somebody has edited them. Options of the
-    call are copied; it is in no workflow, is due at once, and never expires.
+    call are copied, but what limits it is found out anew; it is in no workflow, is due at once, and
+    never expires.
 
     A copy of a unique task is unique too, with the key that its arguments make; with other
     arguments of a task that is not registered here, it is not unique.
@@ -74,15 +79,22 @@ def copy(
     options = options_of_a_copy(packed)
     if changes and options is not None:
         options.update({name: text for name, text in HIDDEN.items() if name in options})
+    if options is not None:
+        # It is given its own: other arguments may be of another key.
+        options.pop("lane", None)
+        options.pop("fair", None)
     message = NewMessage(
         new_id(),
         name,
         body,
         old_queue if queue is None else checked_queue(queue),
         -rank if priority is None else checked_priority(priority),
-        options=options,
+        options=options or None,
     )
     _make_unique(message, anew=changes)
+    task = registry.get(name)
+    if task is not None and task.limits:
+        _limit(message, task.limits)
     try:
         enqueue([message], mode="transaction", using=alias)
     except NotUnique as error:
@@ -142,6 +154,15 @@ def _arguments(
     except (DecodeError, EncodeError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"Task {name}: {error}") from error
     return text
+
+
+def _limit(message: NewMessage, limits: Limits) -> None:
+    """Put a copy into the lane of its arguments. Raises :class:`ValueError`."""
+    try:
+        args, kwargs = decode_call(message.payload)
+        limit(message, limits, args, kwargs, complete=True)
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def _check_signature(name: str, args: Any, kwargs: Any) -> None:

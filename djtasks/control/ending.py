@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PURGE_READY = load("purge_ready")
+PURGE_LINES = load("purge_lines")
 PURGE_SCHEDULED = load("purge_scheduled")
 PURGE_WAITING = load("purge_waiting")
 PURGE_HELD = load("purge_held")
+PURGE_BLOCKED = load("purge_blocked")
 DISCARD = load("discard")
 
 NIL = UUID(int=0)
@@ -78,14 +80,18 @@ def purge(queue: str, *, using: str | None = None) -> int:
         began = cursor.fetchone()[0]
     places = {"queue": queue, "began": began, "limit": READ_AT_ONCE}
     ready = {**places, "rank": -(2**31), "seq": -1}
+    lines = {**places, "fair": "", "rank": -(2**31), "seq": -1}
     purged = 0
     # What becomes ready while the others are looked at is met by the second look at what is ready.
     for statement, first in (
         (PURGE_READY, ready),
+        (PURGE_LINES, lines),
         (PURGE_SCHEDULED, {**places, "eta": "-infinity", "id": NIL}),
         (PURGE_WAITING, {**places, "after": NIL, "id": NIL}),
         (PURGE_HELD, {**places, "task": "", "seq": -1}),
+        (PURGE_BLOCKED, {**places, "gate": "", "rank": -(2**31), "seq": -1}),
         (PURGE_READY, ready),
+        (PURGE_LINES, lines),
     ):
         for rows in _pages(statement, first, alias):
             for batch in batches([row[-2] for row in rows if not row[-1]]):

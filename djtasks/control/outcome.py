@@ -24,6 +24,8 @@ class Reason(TextChoices):
     READY = "ready", _("it is ready already")
     PAUSED = "paused", _("its task is paused")
     WAITING = "waiting", _("it waits for other tasks")
+    BLOCKED = "blocked", _("a limit does not let it through yet")
+    ORDERED = "ordered", _("it keeps the order of its key, in which priorities do not count")
     RUNNING = "running", _("it runs")
     NOT_RUNNING = "not-running", _("it does not run")
     ENDED = "ended", _("it has ended")

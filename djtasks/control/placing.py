@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 RUN_NOW = load("run_now")
 MOVE = load("move")
 
+READY = (MessageState.READY, MessageState.IN_LINE)
+
 
 def run_now(ids: Sequence[UUID | str], *, using: str | None = None) -> Outcome:
     """Make scheduled tasks ready at once.
 
-    Passed over: what is ready already, waits for other tasks, runs, or has ended.
+    Passed over: what is ready already, is blocked by a limit, waits for other tasks, runs, or has
+    ended.
     """
     alias = database(using)
 
@@ -49,8 +52,9 @@ def move(
     """Give tasks that no worker has begun another queue, another priority, or both.
 
     Larger priorities run first. A task keeps its age among those of its priority. Passed over:
-    what runs or has ended. Raises :class:`ValueError` for neither, and for a queue or a priority
-    that cannot be.
+    what runs or has ended; and, where only the priority is to change, what keeps the order of its
+    key (``order_key``), in which priorities do not count. Raises :class:`ValueError` for neither,
+    and for a queue or a priority that cannot be.
     """
     if queue is None and priority is None:
         raise ValueError("Say where to: another queue, another priority, or both.")
@@ -63,12 +67,12 @@ def move(
             cursor.execute(MOVE, {"ids": list(batch), "queue": queue, "rank": rank})
             rows = cursor.fetchall()
             # What was locked for a moment was passed over by claims, wherever it stays.
-            ready = {name for _, name, state in rows if state == MessageState.READY}
+            ready = {name for _, name, state in rows if state in READY}
             due = {name for _, name, state in rows if state == MessageState.SCHEDULED}
             wake_after_commit(alias, wake=ready, due=due)
         return {row[0] for row in rows}
 
-    return carry_out("move", keys(ids), act, alias)
+    return carry_out("prioritise" if queue is None else "move", keys(ids), act, alias)
 
 
 def checked_queue(queue: str) -> str:

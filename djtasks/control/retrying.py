@@ -17,7 +17,7 @@ from djtasks.control.uniqueness import without_key
 from djtasks.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from djtasks.control.standing import Operation
 
@@ -102,7 +102,9 @@ def _put_back(ids: list[UUID], alias: str) -> set[UUID]:
     with connections[alias].cursor() as cursor:
         options = _options(ids, alias)
         left = without_key([(id, id, options.get(id)) for id in ids], alias)
-        cursor.execute(RETRY, {"ids": [id for id in ids if id not in left]})
+        again = [id for id in options if id not in left]
+        keys = _keys(options[id] for id in again)
+        cursor.execute(RETRY, {"ids": again, **keys})
         rows = cursor.fetchall()
     wake_after_commit(alias, wake={queue for _, queue in rows})
     return {id for id, _ in rows}
@@ -117,12 +119,14 @@ def _call_anew(ids: list[UUID], alias: str) -> dict[UUID, UUID]:
     left = without_key([(made[id], id, text) for id, text in options.items()], alias)
     made = {old: new for old, new in made.items() if new not in left}
     with connections[alias].cursor() as cursor:
+        packed = [options[old] for old in made]
         cursor.execute(
             RETRY_AS_NEW,
             {
                 "olds": list(made),
                 "news": list(made.values()),
-                "options": [options[old] for old in made],
+                "options": packed,
+                **_keys(packed),
             },
         )
         queues = {row[0] for row in cursor.fetchall()}
@@ -135,6 +139,24 @@ def _options(ids: Sequence[UUID], alias: str) -> dict[UUID, str | None]:
     with connections[alias].cursor() as cursor:
         cursor.execute(OPTIONS, {"ids": list(ids)})
         return dict(cursor.fetchall())
+
+
+def _keys(options: Iterable[str | None]) -> dict[str, list[str | None]]:
+    """The lanes and the lines that calls were given, by their options."""
+    read = [_readable(text) for text in options]
+    return {
+        f"{name}s": [value if isinstance(value := each.get(name), str) else None for each in read]
+        for name in ("lane", "fair")
+    }
+
+
+def _readable(text: str | None) -> dict[str, Any]:
+    """The options of a call; where they are unreadable, none: a worker says so."""
+    try:
+        options = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return options if isinstance(options, dict) else {}
 
 
 def _packed(text: str | None) -> str | None:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 STANDING = load("standing")
 RIVALS = load("rivals")
 
-Operation = Literal["retry", "retry_as_new", "run_now", "revoke", "terminate", "move", "delete"]
-"""An operation on tasks, by its name."""
+Operation = Literal[
+    "retry", "retry_as_new", "run_now", "revoke", "terminate", "move", "prioritise", "delete"
+]
+"""An operation on tasks, by its name; ``prioritise`` is a move to another priority alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Standing:
     ``state`` is that of its message, None if there is none; ``pool`` that of the worker that has
     claimed it, None if there is no such worker. ``has_call`` says whether the result knows what
     was called, ``deprived`` whether it ended without the results that it waited for. ``since`` is
-    when it was enqueued, put back or ended, whichever came last. ``has_rival`` says whether
-    another task has its unique key.
+    when it was enqueued, put back or ended, whichever came last, ``ordered`` whether it keeps the
+    order of its key. ``has_rival`` says whether another task has its unique key.
     """
 
     id: UUID
@@ -46,6 +48,7 @@ class Standing:
     deprived: bool | None
     since: datetime | None
     has_rival: bool = False
+    ordered: bool = False
 
     @property
     def queued(self) -> bool:
@@ -80,11 +83,15 @@ def refusal(operation: Operation, task: Standing, *, also_succeeded: bool = Fals
         case "run_now":
             return _unbegun(task) or {
                 MessageState.READY: Reason.READY,
+                MessageState.IN_LINE: Reason.READY,
                 MessageState.WAITING: Reason.WAITING,
                 MessageState.HELD: Reason.PAUSED,
+                MessageState.BLOCKED: Reason.BLOCKED,
             }.get(MessageState(task.state or 0))
         case "revoke" | "move":
             return _unbegun(task)
+        case "prioritise":
+            return _unbegun(task) or (Reason.ORDERED if task.ordered else None)
         case "terminate":
             return _of_terminate(task)
 

@@ -34,6 +34,7 @@ _DOTS: Final = '<path d="M2.5 6h.01M6 6h.01M9.5 6h.01" class="djt-dots"/>'
 _PLAY: Final = '<path class="djt-full" d="M3.5 2v8l6-4z"/>'
 _RING: Final = '<circle cx="6" cy="6" r="3.5"/>'
 _BARRED: Final = '<circle cx="6" cy="6" r="4.5"/><path d="M2.9 9.1 9.1 2.9"/>'
+_GATE: Final = '<path d="M2 2v8M10 2v8M2 6h8"/>'
 _DIAMOND: Final = '<path d="M6 1.5 10.5 6 6 10.5 1.5 6z"/>'
 
 LOOKS: Final = {
@@ -41,6 +42,7 @@ LOOKS: Final = {
     "PENDING": Look(_("Ready"), "ready", _RING),
     "SCHEDULED": Look(_("Scheduled"), "scheduled", _CLOCK),
     "WAITING": Look(_("Waiting"), "waiting", _DOTS),
+    "BLOCKED": Look(_("Blocked"), "blocked", _GATE),
     "RUNNING": Look(_("Running"), "running", _PLAY),
     "STARTED": Look(_("Running"), "running", _PLAY),
     "RECEIVED": Look(_("Received"), "ready", _RING),
@@ -57,6 +59,7 @@ ORDER: Final = (
     "RUNNING",
     "SCHEDULED",
     "WAITING",
+    "BLOCKED",
     "RETRY",
     "FAILURE",
     "SUCCESS",

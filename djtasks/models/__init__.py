@@ -5,7 +5,16 @@ from __future__ import annotations
 from djtasks.models.activity import Activity, Depth
 from djtasks.models.control import Question, TaskSetting
 from djtasks.models.fleet import Queue, Worker
-from djtasks.models.message import Input, Join, Message, MessageState, NextSequence, Payload
+from djtasks.models.message import (
+    Input,
+    Join,
+    Message,
+    MessageState,
+    NextSequence,
+    Payload,
+    Place,
+    Rate,
+)
 from djtasks.models.pages import Overview, TaskRecord
 from djtasks.models.periodic import PeriodicTask, Source
 from djtasks.models.result import Attempt, SavedGroup, TaskResult, Waiter
@@ -23,8 +32,10 @@ __all__ = [
     "Overview",
     "Payload",
     "PeriodicTask",
+    "Place",
     "Question",
     "Queue",
+    "Rate",
     "SavedGroup",
     "Source",
     "TaskRecord",

@@ -24,13 +24,18 @@ class NextSequence(models.Func):
 
 
 class MessageState(models.IntegerChoices):
-    """Where a message stands before it ends. A running one is ready and has a worker."""
+    """Where a message stands before it ends. A running one is ready and has a worker.
+
+    What is in line is ready too: workers take from the lines of a queue in turn.
+    """
 
     READY = 0, _("ready")
     SCHEDULED = 1, _("scheduled")
     WAITING = 2, _("waiting")
+    BLOCKED = 3, _("blocked")
     HELD = 4, _("held")
     """Ready but for its task, which is paused: out of the way of claims."""
+    IN_LINE = 5, _("ready")
 
 
 class Message(models.Model):
@@ -147,6 +152,26 @@ class Message(models.Model):
         help_text=_("Seconds from the end of what it waits for until it expires."),
     )
 
+    lane = models.TextField(
+        _("lane"),
+        null=True,
+        blank=True,
+        help_text=_("The key that limits how many run at once, and whether in order."),
+    )
+    gate = models.TextField(
+        _("gate"),
+        null=True,
+        blank=True,
+        help_text=_("The lane or the rate that it is, or was last, blocked by."),
+    )
+    fair = models.TextField(
+        _("fair key"),
+        null=True,
+        blank=True,
+        db_collation="C",
+        help_text=_("Whose tasks it takes turns with others as: the line that it stands in."),
+    )
+
     class Meta:
         verbose_name = _("queued task")
         verbose_name_plural = _("queued tasks")
@@ -165,6 +190,24 @@ class Message(models.Model):
                 fields=["after"],
                 name="djtasks_message_after",
                 condition=models.Q(state=MessageState.WAITING),
+            ),
+            # The lines of a queue, one behind the other.
+            models.Index(
+                fields=["queue", "fair", "rank", "seq"],
+                name="djtasks_message_line",
+                condition=models.Q(state=MessageState.IN_LINE),
+            ),
+            # Whoever is blocked, by what it waits for; and who was let through and not claimed yet.
+            models.Index(
+                fields=["gate", "state", "rank", "seq"],
+                name="djtasks_message_gate",
+                condition=models.Q(gate__isnull=False),
+            ),
+            # Who is next in a lane that keeps its order.
+            models.Index(
+                fields=["lane", "state", "seq"],
+                name="djtasks_message_order",
+                condition=models.Q(lane__startswith="order:"),
             ),
             models.Index(
                 fields=["task", "seq"],
@@ -192,6 +235,52 @@ class Message(models.Model):
     def priority(self) -> int:
         """The priority that the caller gave: larger runs first."""
         return -self.rank
+
+
+class Place(models.Model):
+    """A place in a lane that a message has, or had: it counts while the message is there."""
+
+    pk = models.CompositePrimaryKey("lane", "message_id")
+    lane = models.TextField(_("lane"))
+    message_id = models.UUIDField(_("message"))
+
+    class Meta:
+        verbose_name = _("place in a lane")
+        verbose_name_plural = _("places in lanes")
+
+    def __str__(self) -> str:
+        return f"{self.lane} {self.message_id}"
+
+
+class Rate(models.Model):
+    """How far a rate is used up, over all workers: the row that lets its messages through."""
+
+    name = models.TextField(_("gate"), primary_key=True)
+    interval = models.FloatField(_("interval"), help_text=_("Seconds from one start to the next."))
+    burst = models.FloatField(_("burst"), help_text=_("How many may start at one moment."))
+    used_until = models.DateTimeField(
+        _("used until"), help_text=_("The moment to which what was started uses the rate up.")
+    )
+    opens_at = models.DateTimeField(
+        _("opens at"),
+        null=True,
+        blank=True,
+        help_text=_("When the next blocked message may start; empty if there is none."),
+    )
+
+    class Meta:
+        verbose_name = _("rate")
+        verbose_name_plural = _("rates")
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(
+                fields=["opens_at"],
+                name="djtasks_rate_opens",
+                condition=models.Q(opens_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Payload(models.Model):

@@ -18,6 +18,16 @@ def texts(values: Iterable[str]) -> str:
     return "{" + ",".join([_quoted(value) for value in values]) + "}"
 
 
+def nullable_numbers(values: Iterable[float | None]) -> str:
+    """The text of an array of numbers, some of which may be NULL."""
+    return f"{{{','.join('NULL' if value is None else str(value) for value in values)}}}"
+
+
+def nullable_texts(values: Iterable[str | None]) -> str:
+    """The text of an array of texts, some of which may be NULL."""
+    return f"{{{','.join('NULL' if value is None else _quoted(value) for value in values)}}}"
+
+
 def _quoted(value: str) -> str:
     if '"' in value or "\\" in value:
         value = value.replace("\\", "\\\\").replace('"', '\\"')

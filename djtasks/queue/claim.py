@@ -19,6 +19,7 @@ def taking(name: str) -> str:
 
 
 CLAIM = taking("claim")
+FAIR = taking("fair")
 
 START = (-(2**31), 0)
 """The position before every message."""
@@ -86,6 +87,9 @@ class Positions:
     def add_queue(self, queue: str) -> None:
         """Serve one queue more."""
         self._positions.setdefault(queue, START)
+
+    def __contains__(self, queue: object) -> bool:
+        return queue in self._positions
 
     @property
     def queues(self) -> list[str]:

@@ -10,7 +10,8 @@ class Delivery(NamedTuple):
 
     Plain values only, for it crosses from the parent to its children by ``marshal``: ids are
     bytes, times are seconds since the epoch, ``payload`` and ``options`` are JSON texts.
-    ``feeds`` and ``position`` say where its end is counted in a workflow.
+    ``feeds`` and ``position`` say where its end is counted in a workflow, ``lane`` what limits it,
+    ``fair`` with whom it takes turns.
     ``deadline`` is when it expires on this machine's monotonic clock, ``unknown_for`` how many
     seconds ago a worker first met it without knowing its task.
     """
@@ -35,3 +36,5 @@ class Delivery(NamedTuple):
     payload_id: bytes | None
     feeds: bytes | None = None
     position: int | None = None
+    lane: str | None = None
+    fair: str | None = None

@@ -123,6 +123,8 @@ class Entry(NamedTuple):
     position: int | None
     fed: str | None
     custom_id: str | None
+    task: str
+    lane: str | None
 
     @property
     def name(self) -> str:
@@ -174,6 +176,8 @@ class Batch:
                 delivery[19],
                 fed,
                 delivery[14],
+                delivery[1],
+                delivery[20],
             )
         )
 
@@ -220,7 +224,7 @@ class Batch:
         steps: list[str] = []
         keyed: list[str] = []
         joins: list[str] = []
-        for disposal, key, owner, text, links, payload_id, _, _, _, fed, _ in self.entries:
+        for disposal, key, owner, text, links, payload_id, _, _, _, fed, *_ in self.entries:
             if disposal == 0:
                 if fed and not fed.startswith(FAILED):
                     ended.append(f'{{"id":"{key}","owner":{owner},{text},{fed}}}')

@@ -76,6 +76,7 @@ class NewMessage:
         """The parameters of ``insert_one.sql``; with ``payload_id`` the arguments stay out."""
         eta = self.eta
         options = self.options
+        fair = None if options is None else options.get("fair")
         return (
             self.id,
             self.task,
@@ -84,6 +85,7 @@ class NewMessage:
             self.queue,
             -self.priority,
             eta,
+            fair,
             eta,
             self.expires,
             self.retries,
@@ -91,6 +93,8 @@ class NewMessage:
             self.root_id,
             self.parent_id,
             None if options is None else json.dumps(options, separators=(",", ":")),
+            None if options is None else options.get("lane"),
+            fair,
         )
 
     def as_json(self, payload_id: UUID | None = None, **extra: str | int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,16 @@ from djtasks.execution.executor import Executor
 from djtasks.execution.place import Place
 from djtasks.execution.request import uuid_text
 from djtasks.execution.unrunnable import broken, unknown
-from djtasks.queue.claim import CLAIM, START, deliveries, taken
+from djtasks.queue.admit import ADMIT, Asking
+from djtasks.queue.admit import admission as admission_of
+from djtasks.queue.claim import CLAIM, FAIR, START, deliveries, taken
 from djtasks.queue.enqueue import flush_deferred
 from djtasks.queue.finish import end_here
 from djtasks.queue.outcome import Disposal
 from djtasks.queue.sql import load
 from djtasks.registry import registry
+from djtasks.worker.admission import Admission
+from djtasks.worker.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +67,8 @@ def run_tasks(
 
     What the tasks enqueue is run too, and what waits for the commit of a transaction that a test
     never commits. Messages go through the same statements and the same executor as in a worker,
-    each in the order that a worker would claim it in.
+    each in the order that a worker would claim it in; those of a ``fair_key`` take turns, after
+    what is in no line.
 
     Args:
         queues: only these; by default all.
@@ -79,9 +85,10 @@ def run_tasks(
     chosen = None if queues is None else list(queues)
     connection = connections[conf.DATABASE]
     ran: list[Ran] = []
+    lines = Lines()
     while True:
         flush_deferred()
-        delivery = _claim(connection, chosen, scheduled)
+        delivery = _claim(connection, chosen, scheduled, lines)
         if delivery is None:
             return ran
         if len(ran) >= limit:
@@ -89,8 +96,11 @@ def run_tasks(
                 f"run_tasks() stopped after {limit} runs, the last of {ran[-1].name}. Does a "
                 f"task enqueue or retry itself without end?"
             )
+        if not _admitted(connection, delivery):
+            continue
         outcome = _run(delivery, connection)
         _store(connection, delivery, outcome)
+        _admit_others(connection, delivery)
         error = outcome.error
         ran.append(
             Ran(
@@ -106,7 +116,7 @@ def run_tasks(
 
 
 def _claim(
-    connection: BaseDatabaseWrapper, queues: list[str] | None, scheduled: bool
+    connection: BaseDatabaseWrapper, queues: list[str] | None, scheduled: bool, lines: Lines
 ) -> Delivery | None:
     with connection.cursor() as cursor:
         if scheduled:
@@ -128,10 +138,48 @@ def _claim(
                     "unknown_timeout": 0,
                 },
             )
-            met = deliveries([tuple(getattr(v, "bytes", v) for v in row) for row in cursor])
+            met = _deliveries(cursor)
             claimed = taken(met)
-            if claimed or not met:
-                return claimed[0] if claimed else None
+            if claimed:
+                return claimed[0]
+            if not met:
+                break
+        now = time.monotonic()
+        cursor.execute(FAIR, lines.arguments(queues, 1, now, TEST_WORKER, ()))
+        claimed = taken(lines.took(_deliveries(cursor), now, now, more=False))
+    return claimed[0] if claimed else None
+
+
+def _deliveries(cursor: Any) -> list[Delivery]:
+    rows = cursor.fetchall()
+    return deliveries(
+        tuple(getattr(value, "bytes", value) for value in row) for row in rows if row[0]
+    )
+
+
+def _admitted(connection: BaseDatabaseWrapper, delivery: Delivery) -> bool:
+    """Whether a message keeps the order of its lane. Rates are not waited for."""
+    admission = Admission()
+    _plain, _limited = admission.sort([delivery], TEST_WORKER)
+    asking, freed = admission.take()
+    if not any(one.lane for one in asking):
+        return True
+    asking = [one._replace(gate=None, rate=None) for one in asking]
+    return delivery.id in _admit(connection, asking, freed)
+
+
+def _admit_others(connection: BaseDatabaseWrapper, delivery: Delivery) -> None:
+    """Let those through that waited for the place of a task that ended."""
+    if delivery.lane is not None:
+        _admit(connection, [], {delivery.lane: Admission().size_of(delivery.lane, delivery.task)})
+
+
+def _admit(
+    connection: BaseDatabaseWrapper, asking: list[Asking], freed: dict[str, int | None]
+) -> set[bytes]:
+    with connection.cursor() as cursor:
+        cursor.execute(ADMIT, admission_of(TEST_WORKER, asking, freed, patient=False))
+        return {id.bytes for id in cursor.fetchone()[0]}
 
 
 def _run(delivery: Delivery, connection: BaseDatabaseWrapper) -> Outcome:

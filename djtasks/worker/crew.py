@@ -16,12 +16,12 @@ from djtasks.queue.outcome import Disposal
 from djtasks.states import FAILURE
 from djtasks.worker.beating import Beating
 from djtasks.worker.board import CAPACITY, Board
-from djtasks.worker.limits import Limits
 from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
 from djtasks.worker.pace import Pace
 from djtasks.worker.tally import FAILED, UNTIMED, Tally
 from djtasks.worker.terminations import Terminations
+from djtasks.worker.timelimits import TimeLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ class Crew:
     def __init__(self, options: WorkerOptions, shape: Shape, nursery: Nursery | None) -> None:
         self._options = options
         self.shape = shape
-        self.limits = Limits(options)
+        self.limits = TimeLimits(options)
         self.nursery = nursery
         self.pace = Pace(options.prefetch)
         self.board = Board.create(CAPACITY)

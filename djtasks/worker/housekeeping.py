@@ -45,6 +45,12 @@ SWEEP_STATES = load("sweep_states")
 SWEEP_ATTEMPTS = load("sweep_attempts")
 SWEEP_UNIQUE_LOOK = load("sweep_unique_look")
 SWEEP_UNIQUE = load("sweep_unique")
+LOCK_LANES = load("lock_lanes")
+PRUNE_PLACES = load("prune_places")
+PRUNE_RATES = load("prune_rates")
+
+LANES_AT_ONCE = 200
+"""Lanes that are locked at once: the server has room for some thousands of locks."""
 
 
 class Housekeeping:
@@ -72,6 +78,8 @@ class Housekeeping:
             connection.execute(PRUNE_QUEUES)
             connection.execute(SWEEP_QUESTIONS)
             connection.execute(SWEEP_PAYLOADS)
+            connection.execute(PRUNE_RATES)
+            self._prune_places(connection)
             self._end_stuck(connection)
             if age := _result_age():
                 connection.execute(SWEEP_STATES, {"age": age})
@@ -142,6 +150,19 @@ class Housekeeping:
             queues.update(unhold(cursor, task, stopping=self._stopping))
         for queue in sorted(queues):
             connection.execute(WAKE, {"channel": "djtasks_wake", "queue": queue})
+
+    def _prune_places(self, connection: psycopg.Connection[Any]) -> None:
+        """Delete places in lanes of messages that are gone."""
+        ends = time.monotonic() + PRUNE_SECONDS
+        while time.monotonic() < ends and not self._stopping():
+            with connection.transaction():
+                plan_by_index(connection)
+                row = connection.execute(LOCK_LANES, {"limit": LANES_AT_ONCE}).fetchone()
+                lanes = row[0] if row else None
+                if lanes:
+                    connection.execute(PRUNE_PLACES, {"lanes": lanes})
+            if not lanes or len(lanes) < LANES_AT_ONCE:
+                return
 
     @staticmethod
     def _end_stuck(connection: psycopg.Connection[Any]) -> None:

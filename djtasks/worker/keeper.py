@@ -25,9 +25,12 @@ from djtasks.worker.housekeeping import Housekeeping
 from djtasks.worker.memory import held_by
 from djtasks.worker.orders import Orders
 from djtasks.worker.questions import Questions
+from djtasks.worker.rates import Rates
 from djtasks.worker.rescue import Rescue
 from djtasks.worker.schedule import Schedule
 from djtasks.worker.session import CONNECT_TIMEOUT, RawUUID
+from djtasks.worker.unblock import EVERY as UNBLOCK_EVERY
+from djtasks.worker.unblock import Unblocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +108,7 @@ class Keeper(threading.Thread):
         self._shape = shape
         self._shown = shape.version
         self.questions = Questions(ask)
+        self.rates = Rates()
         self._limit = limit
         self._limits: list[tuple[Any, ...]] = []
         self._report = report
@@ -126,6 +130,7 @@ class Keeper(threading.Thread):
         self._orders = ""
         self._told: tuple[bool, tuple[int, ...]] = (False, ())
         self._schedule = Schedule()
+        self._unblocking = Unblocking(self.rates)
         self._housekeeping = Housekeeping(self._stop_asked.is_set)
         self.rescue = Rescue(adopt)
         self.renewed_at = time.monotonic()
@@ -237,6 +242,8 @@ class Keeper(threading.Thread):
         if self._may_rescue():
             everywhere = self._schedule.due("orphans", ORPHANS_EVERY)
             self.rescue.look(connection, self._worker_id, everywhere=everywhere)
+        if self._schedule.due("blocked", UNBLOCK_EVERY):
+            self._unblocking.look(connection)
         if self._schedule.due("tally", TALLY_EVERY):
             self._tally.write(connection)
         if self._gauge.is_due:
@@ -279,7 +286,8 @@ class Keeper(threading.Thread):
             self.questions.read(connection, self._worker_id)
         limits = connection.execute(LIMITS).fetchall()
         if limits != self._limits:
-            self._limit(limits)
+            self.rates.set((name, rate) for name, _, _, rate in limits)
+            self._limit([row[:3] for row in limits])
             self._limits = limits
         return True
 

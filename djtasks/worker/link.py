@@ -129,6 +129,16 @@ class Link:
         taken, self.batch = Batch(entries[:count]), Batch(entries[count:])
         return taken
 
+    async def interrupted(self, error: psycopg.Error) -> None:
+        """Something beside a turn failed; what it may have claimed is given back by and by."""
+        was_open = self.session.is_open
+        await self.session.close()
+        self._retry_at = time.monotonic() + FIRST_RETRY
+        if not was_open:
+            self._tell(error)
+        else:
+            logger.warning("What may run is asked for once more: %s", _line(error))
+
     def lost(self, error: Exception) -> None:
         """The connection was found to be gone while nothing was under way."""
         self._tell(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import psycopg
 from psycopg.adapt import Loader
@@ -13,8 +13,9 @@ from psycopg.pq import Format
 from psycopg.waiting import Ready, Wait
 
 from djtasks.conf import conf
+from djtasks.queue.admit import ADMIT, GIVEN, OPEN, Admitted
 from djtasks.queue.arrays import numbers, texts
-from djtasks.queue.claim import CLAIM, deliveries
+from djtasks.queue.claim import CLAIM, FAIR, deliveries
 from djtasks.queue.connect import is_pooled, parameters
 from djtasks.queue.feeding import FAIL
 from djtasks.queue.finish import TELL_WAITERS, news
@@ -22,7 +23,7 @@ from djtasks.queue.sql import load
 from djtasks.worker.orders import CHANNEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from psycopg.abc import Buffer, PQGen
     from psycopg.pq.abc import PGconn
@@ -47,6 +48,7 @@ PROMOTE = load("promote")
 NEXT_DUE = load("next_due")
 READY_QUEUES = load("ready_queues")
 WAKE = load("wake")
+BLOCKED_HERE = load("blocked_here")
 WANT_WORK = load("want_work")
 RELEASE_STRAYS = load("release_strays")
 
@@ -174,6 +176,13 @@ class Turn:
         }
 
 
+class Ruling(NamedTuple):
+    """What came of an admission; ``given`` are messages that were claimed with it."""
+
+    admitted: Admitted
+    given: list[Delivery]
+
+
 class Session:
     """A connection that listens, holds the worker's lock and carries its turns."""
 
@@ -296,6 +305,88 @@ class Session:
             pgconn.consume_input()
             while notify := pgconn.notifies():
                 self._on_notify(bytes(notify.relname).decode(), bytes(notify.extra).decode())
+
+    async def admit(self, parameters: dict[str, Any], worker_id: int) -> Ruling:
+        """Let claimed messages through what limits them, in a transaction of its own.
+
+        Raises ``psycopg.Error``; what was claimed is then as it was, or blocked.
+        """
+        row = await self._one(ADMIT, parameters)
+        admitted = Admitted(*row)
+        given: list[Delivery] = []
+        if admitted.given:
+            ids = f"{{{','.join(id.hex() for id in admitted.given)}}}"
+            given = deliveries(await self._all(GIVEN, {"ids": ids, "worker": worker_id}))
+        return Ruling(admitted, given)
+
+    async def claim_in_turn(self, parameters: dict[str, Any]) -> tuple[list[Delivery], bool]:
+        """Claim messages that stand in lines, in a transaction of its own.
+
+        Returns them, and whether there are some of which others had locked the first. Raises
+        ``psycopg.Error``; then nothing was claimed, or it is not known.
+        """
+        if self.pooled:
+            rows = await self._all_by_index(FAIR, parameters)
+        else:
+            rows = await self._all(FAIR, parameters)
+        claimed = [row for row in rows if row[0] is not None]
+        return deliveries(claimed), len(claimed) < len(rows)
+
+    async def open(self) -> tuple[list[str], float | None]:
+        """Let messages go on that their rates allow by now.
+
+        Returns the queues in which some became ready, and the seconds until the next may go, None
+        if none waits for that. Raises ``psycopg.Error``.
+        """
+        ready, opens_in = await self._one(OPEN)
+        return ready or [], opens_in
+
+    async def is_blocked(
+        self, queues: Sequence[str] | None, excluded: Sequence[str], tasks: Iterable[str]
+    ) -> bool:
+        """Whether limits hold up known tasks of these queues, or of all but the excluded ones.
+
+        Raises ``psycopg.Error``.
+        """
+        (found,) = await self._one(
+            BLOCKED_HERE,
+            {
+                "queues": None if queues is None else texts(queues),
+                "excluded": texts(excluded),
+                "tasks": texts(tasks),
+            },
+        )
+        return bool(found)
+
+    async def wake(self, queues: Iterable[str]) -> None:
+        """Tell other workers that there is something ready in these queues."""
+        for queue in queues:
+            await self._one(WAKE, {"channel": "djtasks_wake", "queue": queue})
+
+    async def _one(self, statement: str, parameters: dict[str, Any] | None = None) -> Any:
+        return (await self._all(statement, parameters))[0]
+
+    async def _all(self, statement: str, parameters: dict[str, Any] | None = None) -> list[Any]:
+        connection = self.connection
+        if connection is None or connection.closed:
+            raise psycopg.OperationalError("the connection is closed")
+        cursor = connection.cursor(binary=True)
+        prepare = None if not self.pooled else False
+        return await (await cursor.execute(statement, parameters, prepare=prepare)).fetchall()
+
+    async def _all_by_index(self, statement: str, parameters: dict[str, Any]) -> list[Any]:
+        """The rows of a statement, planned as those of a turn behind a pooler are."""
+        connection = self.connection
+        if connection is None or connection.closed:
+            raise psycopg.OperationalError("the connection is closed")
+        cursor = connection.cursor(binary=True)
+        async with connection.pipeline():
+            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED", prepare=False)
+            for name, value in PLANNER:
+                await connection.execute(f"SET LOCAL {name} = '{value}'", prepare=False)
+            await cursor.execute(statement, parameters, prepare=False)
+            await connection.execute("COMMIT", prepare=False)
+        return await cursor.fetchall()
 
     async def turn(self, turn: Turn, worker_id: int) -> None:
         """Write outcomes and claim, in one round trip and one transaction.

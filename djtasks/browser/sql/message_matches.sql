@@ -2,12 +2,15 @@
     (%(states)s::text[] IS NULL
      OR CASE WHEN m.worker_id IS NOT NULL THEN 'RUNNING'
              WHEN m.state = 2 THEN 'WAITING'
+             WHEN m.state = 3 THEN 'BLOCKED'
              WHEN m.state = 1 AND m.retries > 0 THEN 'RETRY'
              WHEN m.state = 1 THEN 'SCHEDULED'
              ELSE 'READY'
         END = ANY (%(states)s::text[]))
     AND (%(queue)s::text IS NULL OR m.queue = %(queue)s::text)
     AND (%(task)s::text IS NULL OR m.task = %(task)s::text OR m.task LIKE %(task_end)s::text)
+    AND (%(lane)s::text IS NULL OR m.lane = %(lane)s::text
+         OR m.state = 3 AND m.gate = %(lane)s::text)
     AND (%(texts)s::text[] IS NULL OR lower(m.task) LIKE ALL (%(texts)s::text[]))
     AND (%(worker)s::text IS NULL
          OR m.worker_id = ANY (ARRAY(SELECT w.id FROM djtasks_worker w

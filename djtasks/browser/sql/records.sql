@@ -8,6 +8,7 @@ SELECT i.id,
        CASE WHEN m.id IS NULL THEN r.state
             WHEN m.worker_id IS NOT NULL THEN 'RUNNING'
             WHEN m.state = 2 THEN 'WAITING'
+            WHEN m.state = 3 THEN 'BLOCKED'
             WHEN m.state = 1 AND m.retries > 0 THEN 'RETRY'
             WHEN m.state = 1 THEN 'SCHEDULED'
             ELSE 'READY'
@@ -40,7 +41,9 @@ SELECT i.id,
        coalesce(m.after, r.after),
        coalesce(m.feeds, r.feeds),
        coalesce(m.position, r.position),
-       m.unknown_since
+       m.unknown_since,
+       m.lane,
+       CASE WHEN m.state = 3 AND m.worker_id IS NULL THEN m.gate END
 FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS i (id, place)
 LEFT JOIN djtasks_message m ON m.id = i.id
 LEFT JOIN djtasks_taskresult r ON r.id = i.id

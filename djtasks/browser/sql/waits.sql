@@ -1,7 +1,8 @@
 -- How long the oldest ready message of each queue has waited, in seconds: those of each rank are in
 -- the order in which they became ready. Ranks are looked at to a limit in each queue.
 -- A step of a workflow was enqueued long before it became ready: that was when what it waited for
--- ended, as far as that is known.
+-- ended, as far as that is known. One that a limit has just let through is left out: it has waited
+-- for that, and not for a worker.
 -- Plan: Recursive Union of Limit > Index Only Scan using djtasks_message_ready (one probe for each
 -- queue and rank), then Nested Loop with Limit > Index Scan using it; SubPlans with Index Scans
 -- using djtasks_taskresult_pkey and djtasks_taskresult_root.
@@ -44,6 +45,7 @@ CROSS JOIN LATERAL (
     SELECT m.enqueued_at, m.eta, m.after, m.parent_id, m.root_id
     FROM djtasks_message m
     WHERE m.state = 0 AND m.queue = line.queue AND m.rank = line.rank AND m.worker_id IS NULL
+      AND m.gate IS NULL
     ORDER BY m.seq
     LIMIT 1
 ) AS head

@@ -5,6 +5,7 @@ WITH queued AS MATERIALIZED (
     SELECT m.id, m.task, m.after, m.feeds, m.parent_id, NULL::float8 AS runtime,
            CASE WHEN m.worker_id IS NOT NULL THEN 'RUNNING'
                 WHEN m.state = 2 THEN 'WAITING'
+                WHEN m.state = 3 THEN 'BLOCKED'
                 WHEN m.state = 1 AND m.retries > 0 THEN 'RETRY'
                 WHEN m.state = 1 THEN 'SCHEDULED'
                 ELSE 'READY'

@@ -5,20 +5,21 @@
 -- ON CONFLICT: a caller may use an id of its own again at any moment; that call goes first.
 -- Plan: Index Scans using the primary keys.
 WITH again AS (
-    SELECT r.*, greatest(r.retries, coalesce(t.last, 0)) + 1 AS number,
+    SELECT r.*, i.lane, i.fair, greatest(r.retries, coalesce(t.last, 0)) + 1 AS number,
            EXISTS (SELECT FROM djtasks_join j WHERE j.id = ANY (ARRAY[r.feeds])) AS counts
-    FROM djtasks_taskresult r
+    FROM unnest(%(ids)s::uuid[], %(lanes)s::text[], %(fairs)s::text[]) AS i (id, lane, fair)
+    JOIN djtasks_taskresult r ON r.id = i.id
     LEFT JOIN LATERAL (
         SELECT max(a.number) AS last FROM djtasks_attempt a WHERE a.task_id = r.id
     ) t ON true
-    WHERE r.id = ANY (%(ids)s::uuid[])
     ORDER BY r.id
 ), queued AS (
     INSERT INTO djtasks_message
         (id, custom_id, task, queue, rank, payload, payload_id, options, root_id, parent_id,
-         after, feeds, position)
+         after, feeds, position, lane, fair, state)
     SELECT id, custom_id, task, queue, rank, payload, payload_id, options, root_id, parent_id,
-           after, CASE WHEN NOT counts THEN feeds END, CASE WHEN NOT counts THEN position END
+           after, CASE WHEN NOT counts THEN feeds END, CASE WHEN NOT counts THEN position END,
+           lane, fair, CASE WHEN fair IS NULL THEN 0 ELSE 5 END
     FROM again
     ON CONFLICT (id) DO NOTHING
     RETURNING id, queue

@@ -3,7 +3,7 @@
 -- changed ones are told of afterwards.
 -- Plan: Index Scan using djtasks_message_pkey.
 UPDATE djtasks_message
-SET state = 0, eta = NULL, seq = nextval('djtasks_message_seq')
+SET state = CASE WHEN fair IS NULL THEN 0 ELSE 5 END, eta = NULL, seq = nextval('djtasks_message_seq')
 WHERE id = ANY (ARRAY(
     SELECT m.id FROM djtasks_message m
     WHERE m.id = ANY (%(ids)s::uuid[]) AND m.state = 1 AND m.worker_id IS NULL

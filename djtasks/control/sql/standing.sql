@@ -13,7 +13,8 @@ SELECT i.id,
        r.after IS NOT NULL AND r.started_at IS NULL,
        CASE WHEN m.id IS NULL THEN r.date_done ELSE m.enqueued_at END,
        -- What a unique task needs to be queued again.
-       CASE WHEN m.id IS NULL AND r.options LIKE '%%"unique":%%' THEN r.options END
+       CASE WHEN m.id IS NULL AND r.options LIKE '%%"unique":%%' THEN r.options END,
+       starts_with(m.lane, 'order:') IS TRUE
 FROM unnest(%(ids)s::uuid[]) AS i (id)
 LEFT JOIN djtasks_message m ON m.id = i.id
 LEFT JOIN djtasks_worker w ON w.id = m.worker_id

@@ -7,5 +7,5 @@ WITH taken AS (
     WHERE id = ANY (%(ids)s::uuid[]) AND worker_id = ANY (%(owners)s::int[])
     RETURNING id, task, payload, payload_id, options, queue, rank, seq, retries, deliveries,
               eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id,
-              feeds, position
+              feeds, position, lane, fair
 )

@@ -1,8 +1,8 @@
 -- Note how many messages are ready in each queue that was seen lately, counted to a limit, and how
--- long the oldest of those had waited. The first look of each span counts.
+-- long the oldest of those had waited that no limit held up. The first look of each span counts.
 -- Only one worker does it: the first to look in a minute; the lock keeps two apart that look at
 -- once, and to which no other number of this class belongs, for workers' ids begin at 1.
--- Plan: Limit > Index Scan using djtasks_message_ready, for each queue.
+-- Plan: Limits over Index Scans using djtasks_message_ready and _line, for each queue.
 WITH turn AS MATERIALIZED (
     SELECT now() AS at
     WHERE NOT EXISTS (
@@ -20,12 +20,20 @@ CROSS JOIN (
 ) AS q
 CROSS JOIN LATERAL (
     SELECT count(*) AS ready,
-           coalesce(max(extract(epoch FROM now() - m.since)), 0)::float8 AS latency
+           coalesce(max(extract(epoch FROM now() - m.since)) FILTER (WHERE m.gate IS NULL), 0)::float8
+               AS latency
     FROM (
-        SELECT greatest(m.enqueued_at, m.eta) AS since
-        FROM djtasks_message m
-        WHERE m.state = 0 AND m.queue = q.name AND m.worker_id IS NULL
-        ORDER BY m.rank, m.seq
+        (SELECT greatest(m.enqueued_at, m.eta) AS since, m.gate
+         FROM djtasks_message m
+         WHERE m.state = 0 AND m.queue = q.name AND m.worker_id IS NULL
+         ORDER BY m.rank, m.seq
+         LIMIT %(most)s)
+        UNION ALL
+        (SELECT greatest(m.enqueued_at, m.eta), m.gate
+         FROM djtasks_message m
+         WHERE m.state = 5 AND m.queue = q.name
+         ORDER BY m.fair, m.rank, m.seq
+         LIMIT %(most)s)
         LIMIT %(most)s
     ) AS m
 ) AS d

@@ -3,11 +3,13 @@
 -- Plan: Function Scan on json_to_recordset, Index Scan using djtasks_message_pkey (a loop).
 INSERT INTO djtasks_message
     (id, task, payload, payload_id, queue, rank, state, eta, expires, retries,
-     custom_id, root_id, parent_id, options,
+     custom_id, root_id, parent_id, options, lane, fair,
      after, feeds, position, immutable, countdown, lifetime)
 SELECT n.id, n.task, n.payload::text, n.payload_id, n.queue, coalesce(n.rank, 0),
-       CASE WHEN n.after IS NOT NULL THEN 2 WHEN n.eta > now() THEN 1 ELSE 0 END, n.eta, n.expires, coalesce(n.retries, 0),
-       n.custom_id, n.root_id, n.parent_id, n.options::text,
+       CASE WHEN n.after IS NOT NULL THEN 2 WHEN n.eta > now() THEN 1
+            WHEN n.options ->> 'fair' IS NOT NULL THEN 5 ELSE 0 END, n.eta, n.expires, coalesce(n.retries, 0),
+       n.custom_id, n.root_id, n.parent_id, n.options::text, n.options ->> 'lane',
+       n.options ->> 'fair',
        n.after, n.feeds, n.position, n.immutable, n.countdown, n.lifetime
 FROM json_to_recordset(%(messages)s::json) AS n
     (id uuid, task text, payload json, payload_id uuid, queue text, rank int,

@@ -4,11 +4,13 @@
 -- unnest 60,000 to 90,000; json_to_recordset 150,000.
 INSERT INTO djtasks_message
     (id, task, payload, payload_id, queue, rank, state, eta, expires, retries,
-     custom_id, root_id, parent_id, options,
+     custom_id, root_id, parent_id, options, lane, fair,
      after, feeds, position, immutable, countdown, lifetime)
 SELECT id, task, payload::text, payload_id, queue, coalesce(rank, 0),
-       CASE WHEN after IS NOT NULL THEN 2 WHEN eta > now() THEN 1 ELSE 0 END, eta, expires, coalesce(retries, 0),
-       custom_id, root_id, parent_id, options::text,
+       CASE WHEN after IS NOT NULL THEN 2 WHEN eta > now() THEN 1
+            WHEN options ->> 'fair' IS NOT NULL THEN 5 ELSE 0 END, eta, expires, coalesce(retries, 0),
+       custom_id, root_id, parent_id, options::text, options ->> 'lane',
+       options ->> 'fair',
        after, feeds, position, immutable, countdown, lifetime
 FROM json_to_recordset(%s::json) AS m
     (id uuid, task text, payload json, payload_id uuid, queue text, rank int,

@@ -10,7 +10,7 @@ WITH due AS (
     FOR UPDATE SKIP LOCKED
 ), promoted AS (
     UPDATE djtasks_message m
-    SET state = 0, seq = nextval('djtasks_message_seq')
+    SET state = CASE WHEN m.fair IS NULL THEN 0 ELSE 5 END, seq = nextval('djtasks_message_seq')
     FROM due
     WHERE m.id = ANY (ARRAY[due.id])
     RETURNING m.queue

@@ -25,7 +25,7 @@ WITH r AS (
     SET worker_id = NULL,
         started_at = NULL,
         deliveries = m.deliveries + coalesce(r.deliveries, 0),
-        state = CASE WHEN r.delay > 0 THEN 1 ELSE 0 END,
+        state = CASE WHEN r.delay > 0 THEN 1 WHEN m.fair IS NOT NULL THEN 5 ELSE 0 END,
         eta = CASE WHEN r.delay > 0 THEN now() + make_interval(secs => r.delay) ELSE m.eta END,
         unknown_since = CASE WHEN r.unknown THEN coalesce(m.unknown_since, now())
                              ELSE m.unknown_since END

@@ -17,7 +17,7 @@ WITH attempt AS (
         deliveries = m.deliveries + a.deliveries,
         eta = coalesce(a.eta, now() + make_interval(secs => a.delay)),
         state = CASE WHEN coalesce(a.eta, now() + make_interval(secs => a.delay)) > now()
-                     THEN 1 ELSE 0 END,
+                     THEN 1 WHEN m.fair IS NOT NULL THEN 5 ELSE 0 END,
         seq = nextval('djtasks_message_seq'),
         payload = coalesce(a.payload::text, m.payload),
         payload_id = CASE WHEN a.payload IS NULL THEN m.payload_id END,

@@ -12,5 +12,5 @@ WITH taken AS (
     ))
     RETURNING id, task, payload, payload_id, options, queue, rank, seq, retries, deliveries,
               eta, expires, enqueued_at, unknown_since, custom_id, root_id, parent_id,
-              feeds, position
+              feeds, position, lane, fair
 )

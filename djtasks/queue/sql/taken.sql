@@ -19,6 +19,8 @@ SELECT c.id,
        c.parent_id,
        c.payload_id,
        c.feeds,
-       c.position
+       c.position,
+       c.lane,
+       c.fair
 FROM taken c
 LEFT JOIN djtasks_payload p ON p.id = c.payload_id

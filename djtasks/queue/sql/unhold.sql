@@ -5,7 +5,7 @@
 -- Plan: Update, Tid Scan over LockRows > Limit > Index Scan using djtasks_message_held.
 WITH freed AS (
     UPDATE djtasks_message
-    SET state = 0
+    SET state = CASE WHEN fair IS NULL THEN 0 ELSE 5 END
     WHERE ctid = ANY (ARRAY(
         SELECT m.ctid
         FROM djtasks_message m

@@ -7,6 +7,7 @@ SELECT m.id, m.custom_id, m.task, m.queue, m.rank, m.root_id, m.parent_id,
        w.hostname AS worker,
        CASE WHEN m.state = 2 THEN 'WAITING'
             WHEN m.state = 1 THEN 'SCHEDULED'
+            WHEN m.state = 3 THEN 'BLOCKED'
             WHEN m.worker_id IS NOT NULL THEN 'STARTED'
             ELSE 'PENDING'
        END AS state

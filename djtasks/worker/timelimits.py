@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from djtasks.worker.options import WorkerOptions
 
 
-class Limits:
+class TimeLimits:
     """Hard limits are kept by the parent, soft ones by the children; all in seconds.
 
     ``hard`` and ``soft`` have what somebody has set for tasks, by name.
