@@ -106,9 +106,9 @@ def test_what_waits_behind_a_task_that_runs_is_revoked_without_beginning(
 
 
 @pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("pool", ["threads", "solo"], indirect=True)
 def test_a_task_that_does_not_look_keeps_its_end(pool: str, journal: Journal, gate: Path) -> None:
-    if pool == "prefork":
-        pytest.skip("its process is killed")
+    # In the pool prefork its process is killed.
     result = tasks.early.delay(str(journal), "one", [f"hold:{gate}"])
     journal.wait("held one")
     assert control.terminate([result.id]).done == 1

@@ -14,11 +14,12 @@ from tests.testapp.tasks import jot
 
 @signals.task_revoked.connect
 def note_revoked(sender: Any, **told: Any) -> None:
-    """Leave a row for each task that was revoked, with what the signal tells of it."""
-    Note.objects.create(
-        text=f"revoked {sender.name} {told['request'].id} {told['request'].args} "
-        f"{told['terminated']} {told['signum']} {told['expired']}"
-    )
+    """Leave a row for each task of this module that was revoked, with what the signal tells."""
+    if sender.name.startswith("wait_"):
+        Note.objects.create(
+            text=f"revoked {sender.name} {told['request'].id} {told['request'].args} "
+            f"{told['terminated']} {told['signum']} {told['expired']}"
+        )
 
 
 @shared_task(name="wait_for")
