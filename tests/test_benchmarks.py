@@ -16,7 +16,7 @@ from benchmarks.measure import Figure, Plan, Report, Target, alternate, percenti
 from benchmarks.table import number
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-KEYS = "abcdefghijklm"
+KEYS = "abcdefghijklmn"
 # A difference of two medians, and the memory that ten calls take on top of what is there.
 MAY_BE_NOTHING = ("p50 over bare INSERT", "caller's peak")
 

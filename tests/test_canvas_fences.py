@@ -151,7 +151,7 @@ def test_a_step_whose_id_is_taken_is_not_left_out_in_silence() -> None:
 
 def test_a_machine_that_vanishes_at_the_end_of_an_atomic_task_holds_its_rows_for_seconds() -> None:
     message = baker.make(Message, task="x", queue="q", payload="[[],{}]", worker_id=OWNER)
-    row = (message.pk.bytes, "x", "[[],{}]", None, "q", 0, 0, 0, 0, *[None] * 12)
+    row = (message.pk.bytes, "x", "[[],{}]", None, "q", 0, 0, 0, 0, *[None] * 13)
     delivery = Delivery._make(row)
     with transaction.atomic():
         assert end_here(connection, delivery, Outcome(Disposal.END, "SUCCESS"), OWNER, "w@test")

@@ -225,7 +225,7 @@ def test_readiness_says_what_is_wrong() -> None:
 def test_migrations_that_are_missing_are_named() -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM django_migrations WHERE app = 'djtasks' AND name LIKE '%control' "
+            "DELETE FROM django_migrations WHERE app = 'djtasks' AND name LIKE '%fair' "
             "RETURNING name, applied"
         )
         rows = cursor.fetchall()
@@ -239,7 +239,7 @@ def test_migrations_that_are_missing_are_named() -> None:
                 )
     assert rows
     assert (status, checks["migrations"]["ok"]) == (1, False)
-    assert "control" in checks["migrations"]["detail"]
+    assert "fair" in checks["migrations"]["detail"]
 
 
 def test_a_database_that_is_away_is_no_traceback() -> None:

@@ -38,7 +38,7 @@ def fill(journal: Journal, tenant: str, number: int, seconds: float = 0.0) -> No
             INSERT INTO djtasks_message (id, task, payload, queue, rank, state, fair, options)
             SELECT gen_random_uuid(), 'for_tenant',
                    format('[["%%s","%%s","%%s",%%s],{}]', %(journal)s, %(tenant)s, n, %(seconds)s),
-                   'celery', 0, 4, %(tenant)s, format('{"fair":"%%s"}', %(tenant)s)
+                   'celery', 0, 5, %(tenant)s, format('{"fair":"%%s"}', %(tenant)s)
             FROM generate_series(1, %(number)s) AS n
             """,
             {"journal": str(journal), "tenant": tenant, "number": number, "seconds": seconds},
@@ -187,7 +187,7 @@ def test_tasks_that_a_worker_does_not_know_hold_up_no_others(journal: Journal) -
         cursor.execute(
             """
             INSERT INTO djtasks_message (id, task, payload, queue, state, fair)
-            SELECT gen_random_uuid(), 'of.another.version', '[[],{}]', 'celery', 4, tenant
+            SELECT gen_random_uuid(), 'of.another.version', '[[],{}]', 'celery', 5, tenant
             FROM unnest(ARRAY['a', 'b']) AS tenant, generate_series(1, 50)
             """
         )

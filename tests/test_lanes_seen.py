@@ -296,7 +296,8 @@ def fill(ready: int, held: int) -> None:
 
 NO_FILTER: dict[str, Any] = dict.fromkeys(
     (
-        *("queue", "task", "task_end", "exception", "exception_end", "error", "worker", "lane"),
+        *("queue", "task", "task_end", "schedule", "exception", "exception_end", "error"),
+        *("worker", "lane"),
         *("retried", "texts", "patterns", "since", "until", "states", "needles"),
     )
 )

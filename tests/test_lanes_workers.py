@@ -217,14 +217,28 @@ def test_a_rate_and_a_limit_both_hold(journal: Journal) -> None:
     assert times[-1] - times[0] > 0.9
 
 
-@pytest.mark.usefixtures("live", "workers")
+@pytest.mark.usefixtures("live")
 def test_a_rate_of_workers_is_that_of_each(journal: Journal) -> None:
-    enqueue_many((tasks.ten_of_a_worker, (str(journal), str(n))) for n in range(31))
-    wait_drained()
-    times = starts(journal)
-    assert len(times) == 31
-    # One worker alone would take three seconds.
-    assert 1.2 < times[-1] - times[0] < 2.9
+    for queue in ("one", "two"):
+        for n in range(16):
+            tasks.ten_of_a_worker.apply_async((str(journal), str(n)), queue=queue)
+    with ExitStack() as stack:
+        for queue in ("one", "two"):
+            stack.enter_context(
+                WorkerProcess("-c", "2", "-Q", queue, "-n", queue, settings=SETTINGS)
+            )
+        wait_drained()
+    times = {
+        queue: sorted(one.started_at for one in TaskResult.objects.filter(queue=queue))
+        for queue in ("one", "two")
+    }
+    for queue, begun in times.items():
+        assert len(begun) == 16
+        assert 1 < (begun[-1] - begun[0]).total_seconds() < SOON, queue
+    # One rate for both would have them take turns, for three seconds.
+    assert max(begun[-1] for begun in times.values()) - min(
+        begun[0] for begun in times.values()
+    ) < timedelta(seconds=2.9)
 
 
 @pytest.mark.usefixtures("live", "workers")

@@ -47,8 +47,8 @@ class Standing:
     has_call: bool | None
     deprived: bool | None
     since: datetime | None
-    has_rival: bool = False
     ordered: bool = False
+    has_rival: bool = False
 
     @property
     def queued(self) -> bool:

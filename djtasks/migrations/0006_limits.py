@@ -120,8 +120,8 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="message",
             index=models.Index(
-                condition=models.Q(("lane__startswith", "order:")),
-                fields=["lane", "state", "seq"],
+                condition=models.Q(("lane__startswith", "order:"), ("state__in", [0, 4, 5])),
+                fields=["lane", "seq"],
                 name="djtasks_message_order",
             ),
         ),

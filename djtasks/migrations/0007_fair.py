@@ -47,6 +47,16 @@ class Migration(migrations.Migration):
                 name="djtasks_message_line",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="message",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("gate__isnull", True), ("state", 3), _negated=True),
+                    models.Q(("fair__isnull", True), ("state", 5), _negated=True),
+                ),
+                name="djtasks_message_findable",
+            ),
+        ),
         RunPostgres(
             statements("0007_feed"),
             # What stands in lines is ready, for code that knows none.

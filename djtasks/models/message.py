@@ -175,6 +175,14 @@ class Message(models.Model):
     class Meta:
         verbose_name = _("queued task")
         verbose_name_plural = _("queued tasks")
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            # Rows that somebody writes by hand: without these nobody would find them again.
+            models.CheckConstraint(
+                name="djtasks_message_findable",
+                condition=~models.Q(state=MessageState.BLOCKED, gate__isnull=True)
+                & ~models.Q(state=MessageState.IN_LINE, fair__isnull=True),
+            ),
+        ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(
                 fields=["queue", "rank", "seq"],
@@ -205,9 +213,12 @@ class Message(models.Model):
             ),
             # Who is next in a lane that keeps its order.
             models.Index(
-                fields=["lane", "state", "seq"],
+                fields=["lane", "seq"],
                 name="djtasks_message_order",
-                condition=models.Q(lane__startswith="order:"),
+                condition=models.Q(
+                    lane__startswith="order:",
+                    state__in=[MessageState.READY, MessageState.HELD, MessageState.IN_LINE],
+                ),
             ),
             models.Index(
                 fields=["task", "seq"],

@@ -44,7 +44,11 @@ class Unblocking:
         """Let through those for whom there is room. Raises ``psycopg.Error``."""
         rows = connection.execute(BLOCKING, {"after": self._after, "limit": AT_ONCE}).fetchall()
         self._after = rows[-1][0] if len(rows) == AT_ONCE else ""
-        rates = [gate for gate, task in rows if gate.startswith(RATE) and not self._is_gone(task)]
+        rates = {
+            gate: self._rates.of(task)
+            for gate, task in rows
+            if gate.startswith(RATE) and not self._is_gone(task)
+        }
         gone = [gate for gate, task in rows if gate.startswith(RATE) and self._is_gone(task)]
         # Places are known of tasks that are known; others are for workers that know them.
         lanes = {
@@ -54,7 +58,12 @@ class Unblocking:
         }
         queues: set[str] = set()
         if rates:
-            connection.execute(OPEN_LATE, {"names": rates})
+            parameters = {
+                "names": list(rates),
+                "intervals": [None if rate is None else rate.interval for rate in rates.values()],
+                "bursts": [None if rate is None else rate.burst for rate in rates.values()],
+            }
+            connection.execute(OPEN_LATE, parameters)
         if gone:
             freed = connection.execute(UNGATE, {"gates": gone, "limit": MOST}).fetchall()
             queues.update(queue for (queue,) in freed)

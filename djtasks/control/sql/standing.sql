@@ -12,9 +12,9 @@ SELECT i.id,
        -- What ends before it began had not got the results that go before its arguments.
        r.after IS NOT NULL AND r.started_at IS NULL,
        CASE WHEN m.id IS NULL THEN r.date_done ELSE m.enqueued_at END,
+       starts_with(m.lane, 'order:') IS TRUE,
        -- What a unique task needs to be queued again.
-       CASE WHEN m.id IS NULL AND r.options LIKE '%%"unique":%%' THEN r.options END,
-       starts_with(m.lane, 'order:') IS TRUE
+       CASE WHEN m.id IS NULL AND r.options LIKE '%%"unique":%%' THEN r.options END
 FROM unnest(%(ids)s::uuid[]) AS i (id)
 LEFT JOIN djtasks_message m ON m.id = i.id
 LEFT JOIN djtasks_worker w ON w.id = m.worker_id

@@ -6,9 +6,10 @@
 -- order, and never while messages or joins are held that others wait for.
 -- The commit of an end comes before the look for whom it lets through, and a message is blocked
 -- under the lock of its lane: of an end and a block at the same time the later one sees the other.
--- ids, lanes, sizes, rates, intervals, bursts: of each claimed message, its lane (null: none) and
--- the places there (null: as many as there are), and what it asks of a rate (null: nothing). freed, freed_sizes: lanes in which a
--- place may have become free. patient: count those that were let through and are not claimed yet.
+-- ids, lanes, sizes, rates, intervals, bursts: of each claimed message, its lane (null: none) and the
+-- places there (null: as many as there are), and what it asks of a rate (null: nothing).
+-- freed, freed_sizes: lanes in which a place may have become free.
+-- patient: count those that were let through and are not claimed yet.
 -- room, queues: how many of those that it lets through the worker claims at once, and from where.
 -- A function of several statements: each sees what others have committed before its locks.
 -- Plan: Index Scans using djtasks_message_pkey, djtasks_message_gate and djtasks_message_order.
@@ -18,7 +19,7 @@ CREATE FUNCTION djtasks_admit(
     OUT admitted uuid[], OUT given uuid[], OUT ready text[], OUT opens_in float8
 )
 LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET plan_cache_mode = force_generic_plan
 AS $$
 DECLARE
@@ -44,166 +45,218 @@ BEGIN
             AND (m.worker_id IS NOT NULL OR starts_with(p.lane, 'order:'))
       );
 
-    -- Where nobody is blocked a free place lets nobody through. Under the lock: whoever was
-    -- blocked while this was ended has been written by now.
+    -- A free place lets nobody through where nobody is blocked. Under the lock: whoever was blocked
+    -- while this was ended has been written by now.
     anybody := EXISTS (SELECT FROM djtasks_message m WHERE m.gate IS NOT NULL);
-    IF NOT anybody THEN
+    IF anybody THEN
+        SELECT coalesce(array_agg(f.lane), '{}'), coalesce(array_agg(f.size), '{}')
+        INTO freed, freed_sizes
+        FROM unnest(freed, freed_sizes) AS f (lane, size)
+        WHERE EXISTS (SELECT FROM djtasks_message x WHERE x.gate = f.lane AND x.state = 3);
+    ELSE
         freed := '{}';
         freed_sizes := '{}';
     END IF;
 
+    -- First those that are alone in their lanes, most of the time all of them: no second one asks,
+    -- nobody is blocked or about to be admitted there, and in an order nobody goes before them.
     WITH mine AS MATERIALIZED (
-        SELECT m.id, m.rank, m.seq, c.lane, c.size, h.message_id IS NOT NULL AS holds,
+        SELECT m.id, m.seq, c.lane, c.size,
                m.gate IS NOT NULL OR m.own_lane IS DISTINCT FROM c.lane AS changes
-        FROM unnest(ids, lanes, sizes) AS c (id, lane, size)
+        FROM (
+            SELECT a.id, a.lane, a.size, count(*) OVER (PARTITION BY a.lane) AS number
+            FROM unnest(ids, lanes, sizes) AS a (id, lane, size)
+        ) c
         CROSS JOIN LATERAL (
-            SELECT x.id, x.rank, x.seq, x.gate, x.lane AS own_lane
+            SELECT x.id, x.seq, x.gate, x.lane AS own_lane
             FROM djtasks_message x
             WHERE x.id = c.id AND x.worker_id = worker
             OFFSET 0
         ) m
-        LEFT JOIN LATERAL (
-            SELECT p.message_id FROM djtasks_place p
-            WHERE p.lane = c.lane AND p.message_id = c.id
-            OFFSET 0
-        ) h ON true
-    ), line AS MATERIALIZED (
-        SELECT l.lane, min(l.size) AS size, starts_with(l.lane, 'order:') AS ordered,
-               max(l.seq) AS last
-        FROM (
-            SELECT m.lane, m.size, m.seq FROM mine m
-            UNION ALL
-            SELECT f.lane, f.size, 9223372036854775807
-            FROM unnest(freed, freed_sizes) AS f (lane, size)
-        ) l
-        WHERE l.lane IS NOT NULL
-        GROUP BY l.lane
-    ), room AS MATERIALIZED (
-        SELECT l.lane, l.ordered, l.last,
-               coalesce(l.size, 1000000) - (
-                   SELECT count(*) FROM djtasks_place p WHERE p.lane = l.lane
-               ) AS free
-        FROM line l
-    ), placed AS MATERIALIZED (
-        -- The rows without an id, one for each lane, bring how much room there is: a join would
-        -- be a loop in a loop.
-        SELECT c.id, c.lane, c.is_mine, c.changes, c.holds
-                   OR row_number() OVER line - 1 <= max(c.free) OVER lane AS fits
-        FROM (
-            SELECT r.lane, r.free, NULL::uuid AS id, NULL::int AS rank, NULL::bigint AS seq,
-                   false AS is_mine, false AS changes, false AS holds
-            FROM room r
-            UNION ALL
-            SELECT m.lane, NULL, m.id, m.rank, m.seq, true, m.changes, m.holds
-            FROM mine m
-            WHERE m.lane IS NOT NULL
-            UNION ALL
-            -- Those that are blocked already come first where they are older.
-            SELECT r.lane, NULL, b.id, b.rank, b.seq, false, false, false
-            FROM room r
-            CROSS JOIN LATERAL (
-                SELECT x.id, x.rank, x.seq
-                FROM djtasks_message x
-                WHERE x.gate = r.lane AND x.state = 3
-                ORDER BY x.rank, x.seq
-                LIMIT greatest(0, r.free)
-            ) b
-            WHERE anybody
-            UNION ALL
-            -- Those let through that nobody has claimed yet, or that somebody is about to admit.
-            SELECT r.lane, NULL, t.id, t.rank, t.seq, false, false, false
-            FROM room r
-            CROSS JOIN LATERAL (
-                SELECT x.id, x.rank, x.seq
-                FROM djtasks_message x
-                WHERE x.gate = r.lane AND x.state = 0 AND x.worker_id IS DISTINCT FROM worker
-                ORDER BY x.rank, x.seq
-                LIMIT greatest(0, r.free)
-            ) t
-            WHERE anybody AND (patient OR r.ordered)
-            UNION ALL
-            -- In an order nobody overtakes: whoever is ready and older goes before.
-            SELECT r.lane, NULL, o.id, o.rank, o.seq, false, false, false
-            FROM room r
-            CROSS JOIN LATERAL (
-                SELECT x.id, x.rank, x.seq
-                FROM djtasks_message x
-                WHERE x.lane = r.lane AND x.lane LIKE 'order:%' AND x.state = 0 AND x.gate IS NULL
-                  AND x.seq < r.last AND x.worker_id IS DISTINCT FROM worker
-                ORDER BY x.seq
-                LIMIT greatest(0, r.free)
-            ) o
-            WHERE r.ordered
-            UNION ALL
-            -- So does whoever is older and still in the line of a fair_key, or held by a pause.
-            SELECT r.lane, NULL, o.id, o.rank, o.seq, false, false, false
-            FROM room r
-            CROSS JOIN LATERAL (
-                SELECT x.id, x.rank, x.seq
-                FROM djtasks_message x
-                WHERE x.lane = r.lane AND x.lane LIKE 'order:%' AND x.state IN (4, 5) AND x.seq < r.last
-                ORDER BY x.seq
-                LIMIT greatest(0, r.free)
-            ) o
-            WHERE r.ordered
-        ) c
-        WINDOW lane AS (PARTITION BY c.lane),
-               line AS (PARTITION BY c.lane ORDER BY c.id IS NOT NULL, c.rank, c.seq)
+        WHERE c.number = 1 OR c.lane IS NULL
+    ), alone AS MATERIALIZED (
+        SELECT m.id, m.lane, m.changes, EXISTS (
+                   SELECT FROM djtasks_place p WHERE p.lane = m.lane AND p.message_id = m.id
+               ) AS holds
+        FROM mine m
+        WHERE m.lane IS NULL
+           OR (anybody AND EXISTS (
+                  SELECT FROM djtasks_message x
+                  WHERE x.gate = m.lane AND x.state IN (0, 3) AND x.id <> m.id
+              )) IS FALSE
+          AND CASE
+              WHEN starts_with(m.lane, 'order:') THEN NOT EXISTS (
+                  SELECT FROM djtasks_place p WHERE p.lane = m.lane AND p.message_id <> m.id
+              ) AND NOT EXISTS (
+                  SELECT FROM djtasks_message x
+                  WHERE x.lane = m.lane AND x.lane LIKE 'order:%' AND x.state IN (0, 4, 5)
+                    AND x.seq < m.seq
+              )
+              ELSE m.size IS NULL OR m.size > (
+                  SELECT count(*) FROM djtasks_place p
+                  WHERE p.lane = m.lane AND p.message_id <> m.id
+              ) END
     ), held AS (
         INSERT INTO djtasks_place (lane, message_id)
-        SELECT p.lane, p.id FROM placed p WHERE p.is_mine AND p.fits
-        ON CONFLICT DO NOTHING
+        SELECT a.lane, a.id FROM alone a WHERE a.lane IS NOT NULL AND NOT a.holds
     ), passed AS (
         UPDATE djtasks_message m
-        SET lane = p.lane, gate = NULL
-        FROM placed p
-        WHERE p.is_mine AND p.fits AND p.changes AND m.id = ANY (ARRAY[p.id])
-    ), blocked AS (
-        UPDATE djtasks_message m
-        SET state = 3, lane = p.lane, gate = p.lane, worker_id = NULL, started_at = NULL
-        FROM placed p
-        WHERE p.is_mine AND NOT p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
-    ), free AS MATERIALIZED (
-        SELECT x.id, x.queue, x.task, p.lane
-        FROM placed p
-        CROSS JOIN LATERAL (
-            SELECT y.id, y.queue, y.task FROM djtasks_message y
-            WHERE y.id = ANY (ARRAY[p.id]) AND y.state = 3
-            FOR UPDATE SKIP LOCKED
-        ) x
-        WHERE p.fits AND NOT p.is_mine AND p.id IS NOT NULL
-    ), near AS MATERIALIZED (
-        SELECT f.id, f.lane
-        FROM free f
-        WHERE f.queue = ANY (queues)
-          AND EXISTS (
-              SELECT FROM djtasks_queue q WHERE q.name = f.queue AND q.paused_at IS NOT NULL
-          ) IS NOT TRUE
-          AND EXISTS (
-              SELECT FROM djtasks_tasksetting t WHERE t.name = f.task AND t.paused_at IS NOT NULL
-          ) IS NOT TRUE
-        LIMIT room
-    ), places AS (
-        INSERT INTO djtasks_place (lane, message_id) SELECT n.lane, n.id FROM near n
-        ON CONFLICT DO NOTHING
-    ), taken AS (
-        UPDATE djtasks_message m
-        SET state = 0, gate = NULL, worker_id = worker, started_at = now()
-        FROM near n
-        WHERE m.id = ANY (ARRAY[n.id])
-        RETURNING m.id
-    ), let AS (
-        UPDATE djtasks_message m
-        SET state = 0
-        FROM free f
-        WHERE (f.id IN (SELECT n.id FROM near n)) IS NOT TRUE AND m.id = ANY (ARRAY[f.id])
-        RETURNING m.queue
+        SET lane = a.lane, gate = NULL
+        FROM alone a
+        WHERE a.changes AND m.id = ANY (ARRAY[a.id])
     )
-    SELECT coalesce((SELECT array_agg(p.id) FROM placed p WHERE p.is_mine AND p.fits), '{}')
-               || coalesce((SELECT array_agg(m.id) FROM mine m WHERE m.lane IS NULL), '{}'),
-           coalesce((SELECT array_agg(t.id) FROM taken t), '{}'),
-           coalesce((SELECT array_agg(DISTINCT l.queue) FROM let l), '{}')
-    INTO admitted, given, ready;
+    SELECT coalesce(array_agg(a.id), '{}') INTO admitted FROM alone a;
+    given := '{}';
+    ready := '{}';
+
+    IF cardinality(admitted) < cardinality(ids) OR cardinality(freed) > 0 THEN
+        WITH mine AS MATERIALIZED (
+            SELECT m.id, m.rank, m.seq, c.lane, c.size, h.message_id IS NOT NULL AS holds,
+                   m.gate IS NOT NULL OR m.own_lane IS DISTINCT FROM c.lane AS changes
+            FROM (
+                SELECT a.id, a.lane, a.size
+                FROM unnest(ids, lanes, sizes) AS a (id, lane, size)
+                WHERE (a.id IN (SELECT unnest(admitted))) IS NOT TRUE AND a.lane IS NOT NULL
+            ) c
+            CROSS JOIN LATERAL (
+                SELECT x.id, x.rank, x.seq, x.gate, x.lane AS own_lane
+                FROM djtasks_message x
+                WHERE x.id = c.id AND x.worker_id = worker
+                OFFSET 0
+            ) m
+            LEFT JOIN LATERAL (
+                SELECT p.message_id FROM djtasks_place p
+                WHERE p.lane = c.lane AND p.message_id = c.id
+                OFFSET 0
+            ) h ON true
+        ), line AS MATERIALIZED (
+            SELECT l.lane, min(l.size) AS size, starts_with(l.lane, 'order:') AS ordered,
+                   max(l.seq) AS last
+            FROM (
+                SELECT m.lane, m.size, m.seq FROM mine m
+                UNION ALL
+                SELECT f.lane, f.size, 9223372036854775807
+                FROM unnest(freed, freed_sizes) AS f (lane, size)
+            ) l
+            WHERE l.lane IS NOT NULL
+            GROUP BY l.lane
+        ), room AS MATERIALIZED (
+            SELECT l.lane, l.ordered, l.last,
+                   coalesce(l.size, 1000000) - (
+                       SELECT count(*) FROM djtasks_place p WHERE p.lane = l.lane
+                   ) AS free
+            FROM line l
+        ), placed AS MATERIALIZED (
+            -- The rows without an id, one for each lane, bring how much room there is: a join would
+            -- be a loop in a loop.
+            SELECT c.id, c.lane, c.is_mine, c.changes, c.holds
+                       OR row_number() OVER line - 1 <= max(c.free) OVER lane AS fits
+            FROM (
+                SELECT r.lane, r.free, NULL::uuid AS id, NULL::int AS rank, NULL::bigint AS seq,
+                       false AS is_mine, false AS changes, false AS holds
+                FROM room r
+                UNION ALL
+                SELECT m.lane, NULL, m.id, m.rank, m.seq, true, m.changes, m.holds
+                FROM mine m
+                WHERE m.lane IS NOT NULL
+                UNION ALL
+                -- Those that are blocked already come first where they are older.
+                SELECT r.lane, NULL, b.id, b.rank, b.seq, false, false, false
+                FROM room r
+                CROSS JOIN LATERAL (
+                    SELECT x.id, x.rank, x.seq
+                    FROM djtasks_message x
+                    WHERE x.gate = r.lane AND x.state = 3
+                    ORDER BY x.rank, x.seq
+                    LIMIT greatest(0, r.free)
+                ) b
+                WHERE anybody
+                UNION ALL
+                -- Those let through that nobody has claimed yet, or that somebody is about to admit.
+                SELECT r.lane, NULL, t.id, t.rank, t.seq, false, false, false
+                FROM room r
+                CROSS JOIN LATERAL (
+                    SELECT x.id, x.rank, x.seq
+                    FROM djtasks_message x
+                    WHERE x.gate = r.lane AND x.state = 0 AND x.worker_id IS DISTINCT FROM worker
+                    ORDER BY x.rank, x.seq
+                    LIMIT greatest(0, r.free)
+                ) t
+                WHERE anybody AND (patient OR r.ordered)
+                UNION ALL
+                -- In an order nobody overtakes: whoever is ready and older goes before, also if it
+                -- is still in the line of a fair_key, or held by a pause.
+                SELECT r.lane, NULL, o.id, o.rank, o.seq, false, false, false
+                FROM room r
+                CROSS JOIN LATERAL (
+                    SELECT x.id, x.rank, x.seq
+                    FROM djtasks_message x
+                    WHERE x.lane = r.lane AND x.lane LIKE 'order:%' AND x.state IN (0, 4, 5)
+                      AND x.seq < r.last
+                      AND (x.state <> 0 OR x.gate IS NULL AND x.worker_id IS DISTINCT FROM worker)
+                    ORDER BY x.seq
+                    LIMIT greatest(0, r.free)
+                ) o
+                WHERE r.ordered
+            ) c
+            WINDOW lane AS (PARTITION BY c.lane),
+                   line AS (PARTITION BY c.lane ORDER BY c.id IS NOT NULL, c.rank, c.seq)
+        ), held AS (
+            INSERT INTO djtasks_place (lane, message_id)
+            SELECT p.lane, p.id FROM placed p WHERE p.is_mine AND p.fits
+            ON CONFLICT DO NOTHING
+        ), passed AS (
+            UPDATE djtasks_message m
+            SET lane = p.lane, gate = NULL
+            FROM placed p
+            WHERE p.is_mine AND p.fits AND p.changes AND m.id = ANY (ARRAY[p.id])
+        ), blocked AS (
+            UPDATE djtasks_message m
+            SET state = 3, lane = p.lane, gate = p.lane, worker_id = NULL, started_at = NULL
+            FROM placed p
+            WHERE p.is_mine AND NOT p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
+        ), free AS MATERIALIZED (
+            SELECT x.id, x.queue, x.task, p.lane
+            FROM placed p
+            CROSS JOIN LATERAL (
+                SELECT y.id, y.queue, y.task FROM djtasks_message y
+                WHERE y.id = ANY (ARRAY[p.id]) AND y.state = 3
+                FOR UPDATE SKIP LOCKED
+            ) x
+            WHERE p.fits AND NOT p.is_mine AND p.id IS NOT NULL
+        ), near AS MATERIALIZED (
+            SELECT f.id, f.lane
+            FROM free f
+            WHERE f.queue = ANY (queues)
+              AND EXISTS (
+                  SELECT FROM djtasks_queue q WHERE q.name = f.queue AND q.paused_at IS NOT NULL
+              ) IS NOT TRUE
+              AND EXISTS (
+                  SELECT FROM djtasks_tasksetting t WHERE t.name = f.task AND t.paused_at IS NOT NULL
+              ) IS NOT TRUE
+            LIMIT room
+        ), places AS (
+            INSERT INTO djtasks_place (lane, message_id) SELECT n.lane, n.id FROM near n
+            ON CONFLICT DO NOTHING
+        ), taken AS (
+            UPDATE djtasks_message m
+            SET state = 0, gate = NULL, worker_id = worker, started_at = now()
+            FROM near n
+            WHERE m.id = ANY (ARRAY[n.id])
+            RETURNING m.id
+        ), let AS (
+            UPDATE djtasks_message m
+            SET state = 0
+            FROM free f
+            WHERE (f.id IN (SELECT n.id FROM near n)) IS NOT TRUE AND m.id = ANY (ARRAY[f.id])
+            RETURNING m.queue
+        )
+        SELECT admitted
+                   || coalesce((SELECT array_agg(p.id) FROM placed p WHERE p.is_mine AND p.fits), '{}'),
+               coalesce((SELECT array_agg(t.id) FROM taken t), '{}'),
+               coalesce((SELECT array_agg(DISTINCT l.queue) FROM let l), '{}')
+        INTO admitted, given, ready;
+    END IF;
 
     IF NOT EXISTS (SELECT FROM unnest(rates) AS r WHERE r IS NOT NULL) THEN
         RETURN;
@@ -219,11 +272,16 @@ BEGIN
     moment := clock_timestamp();
 
     WITH rate AS MATERIALIZED (
-        SELECT r.name, r.interval, r.burst,
-               greatest(r.used_until, moment) AS used_until,
-               floor(r.burst + 1e-6 - extract(epoch FROM greatest(r.used_until, moment) - moment)
-                                      / r.interval)::bigint AS free
+        SELECT r.name, r.interval, r.burst, u.used_until,
+               floor(r.burst + 1e-6 - extract(epoch FROM u.used_until - moment) / r.interval)::bigint
+                   AS free
         FROM djtasks_rate r
+        CROSS JOIN LATERAL (
+            -- No later than this rate could have come to: it may have been slower before.
+            SELECT greatest(moment, least(
+                r.used_until, moment + make_interval(secs => r.burst * r.interval)
+            )) AS used_until
+        ) u
         WHERE r.name = ANY (rates)
     ), mine AS MATERIALIZED (
         SELECT c.rate, m.id, m.rank, m.seq

@@ -15,12 +15,17 @@ BEGIN
         moment := clock_timestamp();
 
         WITH due AS MATERIALIZED (
-            SELECT r.name, r.interval, r.burst, greatest(r.used_until, moment) AS used_until,
+            SELECT r.name, r.interval, r.burst, u.used_until,
                    greatest(1, floor(
-                       r.burst + 1e-6 - extract(epoch FROM greatest(r.used_until, moment) - moment)
-                                        / r.interval
+                       r.burst + 1e-6 - extract(epoch FROM u.used_until - moment) / r.interval
                    ))::bigint AS free
             FROM djtasks_rate r
+            CROSS JOIN LATERAL (
+                -- No later than this rate could have come to: it may have been slower before.
+                SELECT greatest(moment, least(
+                    r.used_until, moment + make_interval(secs => r.burst * r.interval)
+                )) AS used_until
+            ) u
             WHERE r.opens_at <= moment
         ), chosen AS MATERIALIZED (
             SELECT d.name, b.id
