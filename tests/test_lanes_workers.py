@@ -219,17 +219,19 @@ def test_a_rate_and_a_limit_both_hold(journal: Journal) -> None:
 
 @pytest.mark.usefixtures("live")
 def test_a_rate_of_workers_is_that_of_each(journal: Journal) -> None:
-    for queue in ("one", "two"):
-        for n in range(16):
-            tasks.ten_of_a_worker.apply_async((str(journal), str(n)), queue=queue)
     with ExitStack() as stack:
         for queue in ("one", "two"):
             stack.enter_context(
                 WorkerProcess("-c", "2", "-Q", queue, "-n", queue, settings=SETTINGS)
             )
+        for n in range(16):
+            for queue in ("one", "two"):
+                tasks.ten_of_a_worker.apply_async((str(journal), str(n)), queue=queue)
         wait_drained()
     times = {
-        queue: sorted(one.started_at for one in TaskResult.objects.filter(queue=queue))
+        queue: sorted(
+            one.started_at for one in TaskResult.objects.filter(queue=queue) if one.started_at
+        )
         for queue in ("one", "two")
     }
     for queue, begun in times.items():

@@ -29,7 +29,8 @@ from djtasks.worker.child import Child
 from djtasks.worker.forker import PACKET, Forker
 from djtasks.worker.intake import Intake
 from djtasks.worker.options import WorkerOptions
-from djtasks.worker.session import PROMOTE, Turn
+from djtasks.worker.session import PROMOTE
+from djtasks.worker.turn import Turn
 from djtasks.worker.wire import Reader
 from tests.testapp import tasks
 from tests.worker_process import ROOT, address

@@ -13,7 +13,8 @@ from djtasks.queue.delivery import Delivery
 from djtasks.queue.finish import Batch
 from djtasks.queue.outcome import Disposal
 from djtasks.worker.parent import Parent
-from djtasks.worker.session import Session, Turn
+from djtasks.worker.session import Session
+from djtasks.worker.turn import Turn
 
 NOBODY = Delivery(
     bytes(16),

@@ -13,8 +13,8 @@ from model_bakery import baker
 from djtasks.models import Message, Worker
 from djtasks.queue.connect import parameters
 from djtasks.worker.keeper import RawTextUUID
+from djtasks.worker.pipeline import RawUUID
 from djtasks.worker.rescue import Losses, Rescue
-from djtasks.worker.session import RawUUID
 from tests.testapp import tasks
 
 pytestmark = pytest.mark.usefixtures("live")

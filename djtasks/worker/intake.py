@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
     from djtasks.worker.options import WorkerOptions
-    from djtasks.worker.session import Turn
+    from djtasks.worker.turn import Turn
 
 logger = logging.getLogger("djtasks.worker")
 

@@ -24,11 +24,12 @@ from djtasks.worker.gauge import Gauge
 from djtasks.worker.housekeeping import Housekeeping
 from djtasks.worker.memory import held_by
 from djtasks.worker.orders import Orders
+from djtasks.worker.pipeline import RawUUID
 from djtasks.worker.questions import Questions
 from djtasks.worker.rates import Rates
 from djtasks.worker.rescue import Rescue
 from djtasks.worker.schedule import Schedule
-from djtasks.worker.session import CONNECT_TIMEOUT, RawUUID
+from djtasks.worker.session import CONNECT_TIMEOUT
 from djtasks.worker.unblock import EVERY as UNBLOCK_EVERY
 from djtasks.worker.unblock import Unblocking
 

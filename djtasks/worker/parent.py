@@ -12,7 +12,6 @@ import psycopg
 
 from djtasks import signals
 from djtasks.execution.lost import Verdict
-from djtasks.queue.admit import admission
 from djtasks.registry import registry
 from djtasks.worker.admission import Admission
 from djtasks.worker.answers import Answers
@@ -24,16 +23,17 @@ from djtasks.worker.link import Link
 from djtasks.worker.member import Assignment
 from djtasks.worker.orders import CHANNEL, EVERYBODY, Orders
 from djtasks.worker.report import Report
-from djtasks.worker.session import Session, Turn
+from djtasks.worker.session import Session
 from djtasks.worker.shape import Shape
 from djtasks.worker.sizing import fit
 from djtasks.worker.stop import Stop, Stopping
+from djtasks.worker.taking import Taking
+from djtasks.worker.turn import Turn
 from djtasks.worker.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from djtasks.queue.delivery import Delivery
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions
     from djtasks.worker.questions import Question
@@ -78,6 +78,7 @@ class Parent:
         self.admission = Admission(self.keeper.rates)
         self.intake.rates = self.keeper.rates
         self.link = Link(self.session)
+        self.taking = Taking(self.link, self.intake, self.crew, self.admission, self._may_claim)
         self.answers = Answers(self)
         self.autoscaler = Autoscaler()
         self.worker_id = 0
@@ -188,11 +189,11 @@ class Parent:
         if link.batch.feeds:
             # What waits for these ends becomes ready with them, and is claimed in the same turn.
             self.intake.stir()
-        if self.intake.must_open(began) and self._may_claim() and not await self._open():
+        if self.intake.must_open(began) and self._may_claim() and not await self.taking.open():
             return
         looks = self._may_claim() and self.intake.wants_to_look(began)
         lines_first = looks and self.intake.lines_go_first(began)
-        if lines_first and not await self._serve_lines():
+        if lines_first and not await self.taking.serve_lines(self.worker_id):
             return
         room = self.crew.room() if looks else 0
         turn = self.intake.plan(Turn(link.take()), room, began, listens=self.session.listens)
@@ -201,82 +202,8 @@ class Parent:
             return
         self.admission.note_ends(turn.batch)
         claimed = self.intake.done(turn, began, time.monotonic())
-        if await self._begin(claimed) and looks and not lines_first:
-            await self._serve_lines()
-
-    async def _serve_lines(self) -> bool:
-        """Claim what there is room for from the lines, if it is time; False if the link is lost."""
-        began = time.monotonic()
-        asked = self.intake.plan_lines(self.crew.room(), began, self.worker_id)
-        if asked is None:
-            return True
-        try:
-            claimed, more = await self.session.claim_in_turn(asked)
-        except psycopg.Error as error:
-            await self.link.interrupted(error)
-            self.intake.start_over()
-            return False
-        return await self._begin(
-            self.intake.done_lines(claimed, began, time.monotonic(), more=more)
-        )
-
-    async def _begin(self, claimed: list[Delivery]) -> bool:
-        """Have what was claimed begin as far as nothing limits it; False if the link is lost."""
-        known = self.intake.known(claimed, self.worker_id, self.link.batch) if claimed else claimed
-        plain, limited = self.admission.sort(known, self.worker_id)
-        if plain:
-            self.crew.take(plain, self.worker_id)
-            self.crew.deal()
-        return not self.admission.is_needed or await self._admit(limited)
-
-    async def _admit(self, limited: dict[bytes, Delivery]) -> bool:
-        """Have those begin that what limits them lets through, and others in the places left.
-
-        False if the link is lost.
-        """
-        intake, crew = self.intake, self.crew
-        asking, freed = self.admission.take()
-        room = intake.room(crew.room() - len(limited)) if self._may_claim() else 0
-        asked = admission(
-            self.worker_id, asking, freed, room=max(0, room), queues=intake.positions.queues
-        )
-        try:
-            ruling = await self.session.admit(asked, self.worker_id)
-            admitted = ruling.admitted
-            full = len(ruling.given) >= room
-            others = [q for q in admitted.ready if full or q not in intake.positions]
-            await self.session.wake(others)
-        except psycopg.Error as error:
-            # What was claimed and is in nobody's care is given back when the connection is made.
-            self.admission.freed.update(freed)
-            await self.link.interrupted(error)
-            intake.start_over()
-            return False
-        let = [limited.pop(id) for id in admitted.ids if id in limited]
-        self.admission.note_refused(limited.values())
-        intake.exchanged(len(limited), len(ruling.given))
-        intake.was_let_through(admitted.ready)
-        if admitted.opens_in is not None:
-            intake.opens(admitted.opens_in, time.monotonic())
-        given = intake.known(ruling.given, self.worker_id, self.link.batch)
-        plain, rated = self.admission.sort_given(given, self.worker_id)
-        if let or plain:
-            crew.take(let + plain, self.worker_id)
-            crew.deal()
-        return not rated or await self._admit(rated)
-
-    async def _open(self) -> bool:
-        """Let messages go on whose rate allows it; False if the connection is lost."""
-        try:
-            ready, opens_in = await self.session.open()
-            await self.session.wake(queue for queue in ready if queue not in self.intake.positions)
-        except psycopg.Error as error:
-            await self.link.interrupted(error)
-            self.intake.start_over()
-            return False
-        self.intake.opens(opens_in, time.monotonic())
-        self.intake.was_let_through(ready)
-        return True
+        if await self.taking.begin(claimed, self.worker_id) and looks and not lines_first:
+            await self.taking.serve_lines(self.worker_id)
 
     def _cares_for(self) -> list[str]:
         return [id.hex() for id in self.crew.cared_for()] + self.keeper.rescue.adopting()

@@ -5,35 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
-from psycopg.adapt import Loader
-from psycopg.pq import Format
-from psycopg.waiting import Ready, Wait
 
 from djtasks.conf import conf
 from djtasks.queue.admit import ADMIT, GIVEN, OPEN, Admitted
-from djtasks.queue.arrays import numbers, texts
+from djtasks.queue.arrays import texts
 from djtasks.queue.claim import CLAIM, FAIR, deliveries
 from djtasks.queue.connect import is_pooled, parameters
 from djtasks.queue.feeding import FAIL
 from djtasks.queue.finish import TELL_WAITERS, news
 from djtasks.queue.sql import load
 from djtasks.worker.orders import CHANNEL
+from djtasks.worker.pipeline import PipelineConnection, RawUUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from psycopg.abc import Buffer, PQGen
-    from psycopg.pq.abc import PGconn
-
     from djtasks.queue.delivery import Delivery
-    from djtasks.queue.finish import Batch
+    from djtasks.worker.turn import Turn
 
 logger = logging.getLogger("djtasks.worker")
-
-T = TypeVar("T")
 
 LOCK_CLASS = 0x646A7461
 """The first key of the advisory locks that workers hold; the second is the worker's id."""
@@ -68,112 +61,6 @@ def plan_by_index(connection: psycopg.Connection[Any]) -> None:
     """Have a transaction find rows by index, and wait for no lock, as :data:`PLANNER` says."""
     for name, value in PLANNER:
         connection.execute("SELECT set_config(%s, %s, true)", (name, value))
-
-
-class RawUUID(Loader):
-    """UUIDs as their 16 bytes, as they cross to the children."""
-
-    format = Format.BINARY
-
-    def load(self, data: Buffer) -> bytes:
-        """Return the bytes as they are."""
-        return bytes(data)
-
-
-class PipelineConnection(psycopg.AsyncConnection[Any]):
-    """A connection whose pipelines may be larger than its socket takes at once.
-
-    psycopg waits for the answers to a pipeline, for reading alone, although a part of it may
-    still be to be sent; then both ends would wait for ever.
-    """
-
-    async def wait(self, gen: PQGen[T], *args: Any, **kwargs: Any) -> T:
-        """Carry out one of psycopg's generators, sending what is left while it waits."""
-        return await super().wait(_flushing(gen, self.pgconn), *args, **kwargs)
-
-
-def _flushing(gen: PQGen[T], pgconn: PGconn) -> PQGen[T]:
-    try:
-        wanted = next(gen)
-        ready: int
-        while True:
-            if wanted == Wait.R:
-                ready = Ready.NONE
-                while pgconn.flush() and not ready & Ready.R:
-                    ready = yield Wait.RW
-                if not ready & Ready.R:
-                    ready = yield Wait.R
-            else:
-                ready = yield wanted
-            wanted = gen.send(ready)
-    except StopIteration as stop:
-        return cast(T, stop.value)
-
-
-class Turn:
-    """What one turn asks for, and what came of it."""
-
-    __slots__ = (
-        "batch",
-        "claim",
-        "claimed",
-        "fed_queues",
-        "filled_queues",
-        "given_away",
-        "limit",
-        "next_due",
-        "promote",
-        "queues",
-        "wants_work",
-    )
-
-    def __init__(
-        self,
-        batch: Batch,
-        *,
-        limit: int = 0,
-        claim: dict[str, list[Any]] | None = None,
-        promote: bool = False,
-        queues: bool = False,
-        wants_work: bool | None = None,
-    ) -> None:
-        self.batch = batch
-        self.filled_queues = batch.filled_queues()
-        self.limit = limit
-        self.claim = claim or {}
-        self.promote = promote
-        self.queues: list[str] | None = [] if queues else None
-        self.wants_work = wants_work
-        self.claimed: list[Delivery] = []
-        self.next_due: float | None = None
-        self.given_away = 0
-        self.fed_queues: set[str] = set()
-
-    @property
-    def only_claims(self) -> bool:
-        """Whether the turn is a claim and nothing else."""
-        more = self.promote or self.wants_work is not None or self.queues is not None
-        return bool(self.limit) and not more and not len(self.batch)
-
-    def fed_queues_for_others(self) -> list[str]:
-        """The queues in which more became ready than this turn has claimed, as far as it knows."""
-        if self.limit and len(self.claimed) < self.limit:
-            return sorted(self.fed_queues.difference(self.claim["queues"]))
-        return sorted(self.fed_queues)
-
-    def claim_of(self, worker_id: int) -> dict[str, Any]:
-        """The parameters of the claim."""
-        claim = self.claim
-        return {
-            # psycopg's own conversion of these lists takes 0.1 ms of an idle worker's answer.
-            "queues": texts(claim["queues"]),
-            "ranks": numbers(claim["ranks"]),
-            "seqs": numbers(claim["seqs"]),
-            "unknown": texts(claim["unknown"]),
-            "worker": worker_id,
-            "limit": self.limit,
-            "unknown_timeout": conf.UNKNOWN_TASK_TIMEOUT,
-        }
 
 
 class Ruling(NamedTuple):
