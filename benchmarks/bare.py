@@ -98,6 +98,7 @@ def empty(connection: Connection, *, backlog: bool = False) -> None:
     else:
         connection.execute(
             "TRUNCATE djtasks_message, djtasks_taskresult, djtasks_join, djtasks_input,"
+            " djtasks_place, djtasks_rate, djtasks_unique,"
             " bare_message, bare_taskresult"
         )
     try:

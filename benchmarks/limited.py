@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -9,7 +10,7 @@ from django.db import transaction
 from benchmarks import bare
 from benchmarks.draining import rate_of_ended, wait_for_all
 from benchmarks.measure import Measure, Plan, Report, alternate
-from benchmarks.tasks import few, in_turn, lined_up, noop, often
+from benchmarks.tasks import few, in_turn, lined_up, noop, often, once
 from benchmarks.worker import Worker
 from djtasks import enqueue_many
 
@@ -18,7 +19,7 @@ KEYS = 1000
 
 
 def limited(plan: Plan) -> Report:
-    """No-op tasks of 1,000 keys, of a rate that is never reached, and of tenants in turn."""
+    """No-op tasks of 1,000 keys, of a rate never reached, of tenants in turn, unique ones."""
     count = plan.count(20_000, least=500)
     with bare.connect() as connection, Worker() as worker:
 
@@ -29,28 +30,22 @@ def limited(plan: Plan) -> Report:
             wait_for_all(connection, worker, results[-1].id)
             return rate_of_ended(connection, count)
 
+        drains = {
+            "with a rate": partial(drain, often),
+            "three at once of a key": partial(drain, few),
+            "in order of a key": partial(drain, lined_up),
+            f"{KEYS:,} tenants in turn": partial(drain, in_turn),
+            "one tenant": partial(drain, in_turn, 1),
+            "unique": partial(drain, once, count),
+        }
         drain(noop)
-        values = alternate(
-            plan.rounds,
-            lambda: drain(noop),
-            lambda: drain(often),
-            lambda: drain(few),
-            lambda: drain(lined_up),
-            lambda: drain(in_turn),
-            lambda: drain(in_turn, 1),
-        )
+        plain_rounds, *rounds = alternate(plan.rounds, partial(drain, noop), *drains.values())
         bare.empty(connection)
     report = Report()
-    plain = report.figure("plain", "/s", values[0])
-    names = (
-        "with a rate",
-        "three at once of a key",
-        "in order of a key",
-        f"{KEYS:,} tenants in turn",
-        "one tenant",
-    )
-    for name, found in zip(names, values[1:], strict=True):
-        report.at_least(report.ratio(report.figure(name, "/s", found), plain), 0.5)
+    plain = report.figure("plain", "/s", plain_rounds)
+    for name, found in zip(drains, rounds, strict=True):
+        figure = report.figure(name, "/s", found)
+        report.at_least(report.ratio(figure, plain, f"{name}, to plain"), 0.5)
     return report
 
 

@@ -52,3 +52,8 @@ def in_turn(key: int) -> None:
 @shared_task(order_key="{key}")
 def lined_up(key: int) -> None:
     """Do nothing, one at a time of each key."""
+
+
+@shared_task(unique=True)
+def once(number: int) -> None:
+    """Do nothing, one at a time of each number."""

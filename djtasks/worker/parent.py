@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec
 
 import psycopg
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("djtasks.worker")
 
+P = ParamSpec("P")
+
 WATCH_INTERVAL = 0.02
 """Seconds between two looks at what the children run, while that matters."""
 
@@ -68,11 +71,11 @@ class Parent:
             self.shape,
             self.report,
             self.crew.tally,
-            self._from_keeper_adopt,
-            self._from_keeper_obey,
-            self._from_keeper_ask,
-            self._from_keeper_limit,
-            self._from_keeper_given_up,
+            self._from_keeper(self._adopt),
+            self._from_keeper(self._obey),
+            self._from_keeper(self._ask),
+            self._from_keeper(self.crew.limit),
+            self._from_keeper(self._lapse),
             self.crew.beating.begin,
         )
         self.admission = Admission(self.keeper.rates)
@@ -319,25 +322,14 @@ class Parent:
 
     # --- from the keeper's thread ------------------------------------------------------------
 
-    def _from_keeper_adopt(self, losses: Losses) -> None:
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._adopt, losses)
+    def _from_keeper(self, act: Callable[P, None]) -> Callable[P, None]:
+        """``act``, for the keeper to call: it runs in this thread, once it is free for it."""
 
-    def _from_keeper_obey(self, orders: Orders) -> None:
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._obey, orders)
+        def pass_on(*args: P.args, **kwargs: P.kwargs) -> None:
+            if self.loop is not None:
+                self.loop.call_soon_threadsafe(partial(act, *args, **kwargs))
 
-    def _from_keeper_ask(self, question: Question) -> None:
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._ask, question)
-
-    def _from_keeper_limit(self, rows: list[tuple[str, float | None, float | None]]) -> None:
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self.crew.limit, rows)
-
-    def _from_keeper_given_up(self) -> None:
-        if self.loop is not None:
-            self.loop.call_soon_threadsafe(self._lapse)
+        return pass_on
 
     def _lapse(self) -> None:
         if not self._given_up:
