@@ -207,6 +207,14 @@ _KEY = 'a text such as "account:{account_id}", or a function'
 _EXCEPTIONS = "an exception class or a tuple of them"
 _FLAG = "True or False"
 
+
+def _one_of(name: str, *words: str) -> TaskOption:
+    """An option that is one of these words, the first by default."""
+    *others, last = [f'"{word}"' for word in words]
+    expected = f"{', '.join(others)} or {last}"
+    return TaskOption(name, words[0], expected, lambda v: v in words, words=words)
+
+
 TASK_OPTIONS: Mapping[str, TaskOption] = {
     option.name: option
     for option in (
@@ -292,23 +300,11 @@ TASK_OPTIONS: Mapping[str, TaskOption] = {
         TaskOption(
             "unique_for", None, "a number of seconds above 0, or such a timedelta", _is_period
         ),
-        TaskOption(
-            "unique_on_conflict",
-            "existing",
-            '"existing", "raise" or "replace"',
-            lambda v: v in ("existing", "raise", "replace"),
-            words=("existing", "raise", "replace"),
-        ),
+        _one_of("unique_on_conflict", "existing", "raise", "replace"),
         TaskOption(
             "rate_limit", None, 'a rate such as "100/m"', _is_rate, "TASK_DEFAULT_RATE_LIMIT"
         ),
-        TaskOption(
-            "rate_limit_scope",
-            "global",
-            '"global" or "worker"',
-            lambda v: v in ("global", "worker"),
-            words=("global", "worker"),
-        ),
+        _one_of("rate_limit_scope", "global", "worker"),
         TaskOption(
             "concurrency_limit",
             None,
