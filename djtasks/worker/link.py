@@ -10,12 +10,12 @@ import psycopg
 from psycopg import errors
 
 from djtasks.queue.finish import Batch, Entry, unstorable
+from djtasks.worker.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from djtasks.worker.session import Session
-    from djtasks.worker.turn import Turn
 
 logger = logging.getLogger("djtasks.worker")
 
