@@ -131,8 +131,9 @@ class Inspect:
         """Where tasks are: ``{name: {id: [state, info]}}``.
 
         A worker's are ``active`` or ``reserved``. What none holds is under its queue's name:
-        ``ready``, ``scheduled``, ``waiting`` or ``held`` (its task is paused). What has ended is
-        nowhere: see ``AsyncResult``.
+        ``ready``, ``in_line`` (ready, and it has a ``fair_key``), ``scheduled``, ``waiting``,
+        ``blocked`` (by a limit) or ``held`` (its task is paused). What has ended is nowhere: see
+        ``AsyncResult``.
         """
         if len(ids) == 1 and isinstance(ids[0], (list, tuple)):
             ids = tuple(ids[0])
