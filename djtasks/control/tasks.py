@@ -11,14 +11,13 @@ from django.db.models.functions import Now
 from djtasks.control.each import database, wake_after_commit
 from djtasks.control.sql import load
 from djtasks.control.workers import tell_settings
+from djtasks.lanes import rate_of
 from djtasks.queue.claim import START
 from djtasks.queue.held import BATCH, unhold
 
 PAUSE_TASK = load("pause_task")
 RESUME_TASK = load("resume_task")
 HOLD_TASK = load("hold_task")
-
-RATE: Final = re.compile(r"\s*\d+(\.\d+)?\s*(/\s*[smh])?\s*")
 
 LONGEST_NAME: Final = 1000
 """Characters that the name of a task may have here."""
@@ -112,10 +111,14 @@ def _seconds(name: str, value: Any) -> float | None:
 def _rate(name: str, value: Any) -> str | None:
     if value is None:
         return None
-    text = str(value)
-    if isinstance(value, bool) or not RATE.fullmatch(text):
-        raise ValueError(f"The rate limit must be a number, or as in '100/m', not {value!r}.")
-    return re.sub(r"\s", "", text)
+    text = re.sub(r"\s*/\s*", "/", str(value).strip())
+    try:
+        rate_of(value if isinstance(value, bool) else text)
+    except ValueError:
+        raise ValueError(
+            f"The rate limit must be a number, or as in '100/m', not {value!r}."
+        ) from None
+    return text
 
 
 _LIMITS: Final = {"time_limit": _seconds, "soft_time_limit": _seconds, "rate_limit": _rate}

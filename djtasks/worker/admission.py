@@ -92,9 +92,8 @@ class Admission:
     def note_refused(self, refused: Iterable[Delivery]) -> None:
         """Take note of the places that messages gave up because a rate did not let them through."""
         for delivery in refused:
-            limits = self._limits_of(delivery.task)
             if delivery.lane is not None and self._rates.of(delivery.task) is not None:
-                self.freed[delivery.lane] = _size(delivery.lane, limits)
+                self.freed[delivery.lane] = self.size_of(delivery.lane, delivery.task)
 
     def size_of(self, lane: str, task: str) -> int | None:
         """How many messages of a lane may run, where one of this task is in it."""
