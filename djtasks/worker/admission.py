@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from djtasks.codec import decode_call
 from djtasks.lanes import LIMIT, ORDER, RATE
 from djtasks.queue.admit import Asking
 from djtasks.registry import registry
+from djtasks.worker.behind import Behind
 from djtasks.worker.rates import Rates
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ logger = logging.getLogger("djtasks.worker")
 class Admission:
     """Knows what the messages of a worker ask for, and which places they have left."""
 
-    def __init__(self, rates: Rates | None = None) -> None:
+    def __init__(self, rates: Rates | None = None, behind: Behind | None = None) -> None:
         self._rates = rates or Rates()
+        self.behind = behind or Behind()
         self.freed: dict[str, int | None] = {}
         """Lanes in which a place may have become free since the last admission, and their sizes."""
         self.asking: list[Asking] = []
@@ -36,13 +39,15 @@ class Admission:
         return bool(self.asking or self.freed)
 
     def sort(
-        self, claimed: Iterable[Delivery], worker_id: int
+        self, claimed: Iterable[Delivery], worker_id: int, room_behind: int = 0
     ) -> tuple[list[Delivery], dict[bytes, Delivery]]:
         """Those that nothing limits, and by id those that are to be asked for.
 
-        What the latter ask for is in :attr:`asking`.
+        What the latter ask for is in :attr:`asking`. Those of them that need not be asked for yet
+        are kept, as far as there is ``room_behind``, and those returned whose time has come.
         """
         plain = []
+        ordered = []
         limited: dict[bytes, Delivery] = {}
         self.asking = []
         # Looked up once for each task, for most have no limits: 1 us for each message else.
@@ -55,17 +60,32 @@ class Admission:
                 limits = found[name] = self._limits_of(name)
             if limits is None and delivery.lane is None:
                 plain.append(delivery)
-                continue
-            lane = delivery.lane or _lane(delivery, limits)
-            limited[delivery.id] = delivery._replace(lane=lane)
-            gate = rate = None
-            if limits is not None and (rate := self._rates.of(name)) is not None:
-                gate = f"{RATE}{name}"
-                if limits.scope == "worker":
-                    gate = f"{gate}@{worker_id}"
-            size = _size(lane, limits)
-            self.asking.append(Asking(delivery.id, lane, size, gate, rate))
+            elif delivery.lane is not None and delivery.lane.startswith(ORDER):
+                # Only where its row says so: others see by that that it comes before them.
+                ordered.append(delivery)
+            else:
+                self._ask(delivery, limits, limited, worker_id)
+        if ordered or len(self.behind):
+            for delivery in self.behind.sift(ordered, worker_id, room_behind, time.monotonic()):
+                self._ask(delivery, self._limits_of(delivery.task), limited, worker_id)
         return plain, limited
+
+    def _ask(
+        self,
+        delivery: Delivery,
+        limits: Limits | None,
+        limited: dict[bytes, Delivery],
+        worker_id: int,
+    ) -> None:
+        name = delivery.task
+        lane = delivery.lane or _lane(delivery, limits)
+        limited[delivery.id] = delivery._replace(lane=lane)
+        gate = rate = None
+        if limits is not None and (rate := self._rates.of(name)) is not None:
+            gate = f"{RATE}{name}"
+            if limits.scope == "worker":
+                gate = f"{gate}@{worker_id}"
+        self.asking.append(Asking(delivery.id, lane, _size(lane, limits), gate, rate))
 
     def sort_given(
         self, given: Iterable[Delivery], worker_id: int
@@ -75,7 +95,11 @@ class Admission:
         rated: list[Delivery] = []
         for delivery in given:
             (plain if self._rates.of(delivery.task) is None else rated).append(delivery)
-        return plain, self.sort(rated, worker_id)[1]
+        limited: dict[bytes, Delivery] = {}
+        self.asking = []
+        for delivery in rated:
+            self._ask(delivery, self._limits_of(delivery.task), limited, worker_id)
+        return plain, limited
 
     def take(self) -> tuple[list[Asking], dict[str, int | None]]:
         """What is to be asked for, and the places that are free; they are not kept."""
@@ -88,6 +112,7 @@ class Admission:
         for entry in batch.entries:
             if entry.lane is not None:
                 self.freed[entry.lane] = self.size_of(entry.lane, entry.task)
+                self.behind.note_end(entry.lane)
 
     def note_refused(self, refused: Iterable[Delivery]) -> None:
         """Take note of the places that messages gave up because a rate did not let them through."""

@@ -157,6 +157,7 @@ class Answers:
     def _waiting(self) -> Iterator[Assignment]:
         running = {token for _member, token, _assignment, _seconds in self._running()}
         yield from self._parent.crew.hand
+        yield from self._parent.crew.behind
         for member in self._members():
             for token, assignment in member.held.items():
                 if token not in running and assignment.lost is None:

@@ -15,7 +15,9 @@ from djtasks.execution.request import uuid_text
 from djtasks.queue.outcome import Disposal
 from djtasks.states import FAILURE
 from djtasks.worker.beating import Beating
+from djtasks.worker.behind import Behind
 from djtasks.worker.board import CAPACITY, Board
+from djtasks.worker.dealing import share_out
 from djtasks.worker.losses import describe_status, fail, settle
 from djtasks.worker.member import Assignment, Member
 from djtasks.worker.pace import Pace
@@ -58,6 +60,7 @@ class Crew:
         self.board = Board.create(CAPACITY)
         self.members: dict[int, Member] = {}
         self.hand: deque[Assignment] = deque()
+        self.behind = Behind()
         self.post_mortem: deque[Assignment] = deque()
         self.terminations = Terminations(self, options.pool)
         self.tally = Tally()
@@ -65,7 +68,7 @@ class Crew:
         self.owner = 0
         self.missing: dict[int, float] = {}
         self._exited: set[int] = set()
-        self._next_token = 1
+        self._last_token = 0
 
     # --- members ---------------------------------------------------------------------------
 
@@ -81,21 +84,14 @@ class Crew:
         member = Member(index, range(index * slots, (index + 1) * slots), has_threads=has_threads)
         for slot in member.slots:
             self.board.end(slot)
-        options = self._options
         member.send(
             {
-                "hostname": options.hostname,
+                **self._options.for_child(),
                 "owner": self.owner,
-                "database": options.database,
-                "pool": options.pool,
                 "slots": slots,
                 "first_slot": member.slots.start,
                 "board_slots": self.board.slots,
-                "soft_time_limit": options.soft_time_limit,
                 "soft_limits": self.limits.soft,
-                "max_tasks_per_child": options.max_tasks_per_child,
-                "max_memory_per_child": options.max_memory_per_child,
-                "loglevel": options.loglevel,
             }
         )
         self.members[index] = member
@@ -219,7 +215,12 @@ class Crew:
         for member in self.members.values():
             if member.ready and not member.retiring and member.recalled is None:
                 total += max(0, ahead * member.places - len(member.held))
-        return max(0, total - len(self.hand) - len(self.post_mortem))
+        return max(0, total - len(self.hand) - len(self.behind) - len(self.post_mortem))
+
+    def room_behind(self) -> int:
+        """How many messages may wait here for those before them: none where tasks take long."""
+        ahead = self.pace.ahead()
+        return 0 if ahead <= 1 else ahead * self.shape.concurrency // 2
 
     def limit(self, rows: Iterable[tuple[str, float | None, float | None]]) -> None:
         """Keep these limits of tasks: names, hard limits, soft limits, in seconds."""
@@ -256,31 +257,25 @@ class Crew:
         if not free:
             return
         free.sort(key=lambda pair: -pair[1])
-        shares: list[list[tuple[int, Assignment]]] = [[] for _ in free]
-        token = self._next_token
-        # One each in turn, so that the first in order are begun first.
-        while free_left := [i for i, (_m, room) in enumerate(free) if len(shares[i]) < room]:
-            if not self.hand and not self.post_mortem:
-                break
-            for i in free_left:
-                queue = self.post_mortem or self.hand
-                if not queue:
-                    break
-                assignment = queue.popleft()
-                if assignment.owner != self.owner:
-                    # Claimed under an id that others have given up: it is theirs by now.
-                    continue
-                shares[i].append((token, assignment))
-                token += 1
-        self._next_token = token
+        shares = share_out([room for _member, room in free], self._next)
         for (member, _room), share in zip(free, shares, strict=True):
             if share:
-                if logger.isEnabledFor(logging.INFO):
-                    for _token, (delivery, _owner, _limit, lost) in share:
-                        if lost is None:
-                            name = delivery.custom_id or uuid_text(delivery.id)
-                            logger.info("Task %s[%s] received", delivery.task, name)
                 member.give(share)
+
+    def _next(self) -> tuple[int, Assignment] | None:
+        while queue := self.post_mortem or self.hand:
+            assignment = queue.popleft()
+            # What was claimed under an id that others have given up is theirs by now.
+            if assignment.owner == self.owner:
+                self._last_token += 1
+                return self._last_token, assignment
+        return None
+
+    def release_all(self, batch: Batch) -> None:
+        """Give back to the queue what no child has, as nothing more is to begin."""
+        self.hand.extend(self.behind)
+        self.behind.clear()
+        self.release_hand(batch)
 
     def release_hand(self, batch: Batch) -> None:
         """Give back to the queue what no child can take now."""
@@ -340,9 +335,8 @@ class Crew:
     @property
     def busy(self) -> bool:
         """Whether a child holds a message, or one is in hand."""
-        return bool(
-            self.hand or self.post_mortem or any(member.held for member in self.members.values())
-        )
+        waits = self.hand or len(self.behind) or self.post_mortem
+        return bool(waits) or any(member.held for member in self.members.values())
 
     def kill(self, batch: Batch) -> None:
         """End every child at once and decide on everything that it held."""
@@ -368,7 +362,7 @@ class Crew:
             assignment = self.post_mortem.popleft()
             if assignment.lost is not None:
                 self._fail(assignment, batch)
-        self.release_hand(batch)
+        self.release_all(batch)
 
     def _await_ends(self, seconds: float) -> None:
         """Wait until the forker has reaped the children: only then do they write no more."""
@@ -396,7 +390,7 @@ class Crew:
 
     def cared_for(self) -> set[bytes]:
         """The ids of all messages in this worker's care."""
-        assignments: list[Assignment] = [*self.hand, *self.post_mortem]
+        assignments: list[Assignment] = [*self.hand, *self.behind, *self.post_mortem]
         for member in self.members.values():
             assignments += member.held.values()
         return {assignment.delivery.id for assignment in assignments}

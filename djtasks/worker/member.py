@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import select
 import signal
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from djtasks.execution.request import uuid_text
 from djtasks.worker.wire import Reader, pack
 
 if TYPE_CHECKING:
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from djtasks.queue.delivery import Delivery
     from djtasks.queue.finish import Batch
     from djtasks.worker.nursery import Nursery
+
+
+logger = logging.getLogger("djtasks.worker")
 
 
 class Assignment(NamedTuple):
@@ -89,6 +94,11 @@ class Member:
 
     def give(self, entries: Sequence[tuple[int, Assignment]]) -> None:
         """Hand over messages to run, in this order."""
+        if logger.isEnabledFor(logging.INFO):
+            for _token, (delivery, _owner, _limit, lost) in entries:
+                if lost is None:
+                    name = delivery.custom_id or uuid_text(delivery.id)
+                    logger.info("Task %s[%s] received", delivery.task, name)
         self.held.update(entries)
         self.send([(token, tuple(a.delivery), a.lost) for token, a in entries])
 

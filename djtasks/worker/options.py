@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from djtasks.exceptions import ImproperlyConfigured
 from djtasks.worker.board import CAPACITY
@@ -58,6 +58,18 @@ class WorkerOptions:
     soft_shutdown_timeout: float = 0.0
     beat: bool = True
     autoscale: tuple[int, int] | None = None
+
+    def for_child(self) -> dict[str, Any]:
+        """What a child is told of these at its start."""
+        return {
+            "hostname": self.hostname,
+            "database": self.database,
+            "pool": self.pool,
+            "soft_time_limit": self.soft_time_limit,
+            "max_tasks_per_child": self.max_tasks_per_child,
+            "max_memory_per_child": self.max_memory_per_child,
+            "loglevel": self.loglevel,
+        }
 
     def check(self) -> None:
         """Raise :class:`ImproperlyConfigured` for what the chosen pool cannot do."""

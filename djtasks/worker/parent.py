@@ -18,7 +18,7 @@ from djtasks.worker.admission import Admission
 from djtasks.worker.answers import Answers
 from djtasks.worker.autoscale import Autoscaler
 from djtasks.worker.crew import Crew
-from djtasks.worker.intake import Intake
+from djtasks.worker.intake import LONGEST_REST, Intake
 from djtasks.worker.keeper import Keeper
 from djtasks.worker.link import Link
 from djtasks.worker.member import Assignment
@@ -46,9 +46,6 @@ P = ParamSpec("P")
 
 WATCH_INTERVAL = 0.02
 """Seconds between two looks at what the children run, while that matters."""
-
-LONGEST_REST = 5.0
-"""Seconds after which the parent looks for work though nothing woke it."""
 
 LAST_WORDS = 10.0
 """Seconds for which a stopping worker tries to write its last outcomes."""
@@ -78,7 +75,7 @@ class Parent:
             self._from_keeper(self._lapse),
             self.crew.beating.begin,
         )
-        self.admission = Admission(self.keeper.rates)
+        self.admission = Admission(self.keeper.rates, self.crew.behind)
         self.intake.rates = self.keeper.rates
         self.link = Link(self.session)
         self.taking = Taking(self.link, self.intake, self.crew, self.admission, self._may_claim)
@@ -131,7 +128,7 @@ class Parent:
             # A stopping worker too needs a child that records what became of the last one.
             crew.restart_missing(time.monotonic())
         if not may_run:
-            crew.release_hand(batch)
+            crew.release_all(batch)
         crew.deal()
         if crew.hand and not crew.is_starting():
             crew.release_hand(batch)
@@ -165,9 +162,9 @@ class Parent:
             return False
         if not self.link.is_open or self._given_up:
             return True
-        return self.link.due(now) or (
-            self._may_claim() and self.intake.wants_to_look(now) and self.crew.room() > 0
-        )
+        if self.link.due(now) or self.crew.behind.rest(now) == 0:
+            return True
+        return self._may_claim() and self.intake.wants_to_look(now) and self.crew.room() > 0
 
     def _may_run(self) -> bool:
         """Whether what is claimed may begin."""
@@ -270,6 +267,8 @@ class Parent:
             rest = 0.2
         if not self.link.is_open or self.link.waits(now):
             rest = min(rest, self.link.waits(now))
+        if (until_due := self.crew.behind.rest(now)) is not None:
+            rest = min(rest, until_due)
         if self.crew.is_starting() or self.link.has_outcomes:
             rest = min(rest, 0.2)
         return max(0.0, min(rest, self.stop.remaining(now)))

@@ -58,7 +58,7 @@ class Taking:
     async def begin(self, claimed: list[Delivery], worker_id: int) -> bool:
         """Have what was claimed begin as far as nothing limits it; False if the link is lost."""
         known = self.intake.known(claimed, worker_id, self.link.batch) if claimed else claimed
-        plain, limited = self.admission.sort(known, worker_id)
+        plain, limited = self.admission.sort(known, worker_id, self.crew.room_behind())
         if plain:
             self.crew.take(plain, worker_id)
             self.crew.deal()
@@ -96,6 +96,7 @@ class Taking:
         given = intake.known(ruling.given, worker_id, self.link.batch)
         plain, rated = self.admission.sort_given(given, worker_id)
         if let or plain:
+            self.admission.behind.note_begun(let + plain)
             crew.take(let + plain, worker_id)
             crew.deal()
         return not rated or await self._admit(rated, worker_id)

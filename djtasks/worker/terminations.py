@@ -68,6 +68,11 @@ class Terminations:
             if revoked is not None:
                 crew.hand.remove(assignment)
                 crew.post_mortem.append(revoked)
+        for assignment in list(crew.behind):
+            revoked = self.sentenced(assignment)
+            if revoked is not None:
+                crew.behind.remove(assignment)
+                crew.post_mortem.append(revoked)
         for member in crew.members.values():
             for slot in member.slots:
                 self._look_at(member, slot, now)
