@@ -97,7 +97,7 @@ class Limits:
         self.size = task.concurrency_limit
         self._key: Key | None = None
         self._prefix = ""
-        self._fair = None if task.fair_key is None else _key(task, "fair_key", task.fair_key)
+        self._fair = None if task.fair_key is None else Key(task, "fair_key", task.fair_key)
         if task.concurrency_key is not None and self.size is None:
             raise TypeError(
                 f"Task {name}: concurrency_key says what concurrency_limit is counted by; give "
@@ -109,11 +109,11 @@ class Limits:
                     f"Task {name}: order_key runs one task of a key at a time already; remove "
                     f"concurrency_limit, or limit how many run in all by a queue of their own."
                 )
-            self._key = _key(task, "order_key", task.order_key)
+            self._key = Key(task, "order_key", task.order_key)
             self._prefix = ORDER
             self.size = 1
         elif self.size is not None:
-            self._key = _key(task, "concurrency_key", task.concurrency_key or _literal(name))
+            self._key = Key(task, "concurrency_key", task.concurrency_key or _literal(name))
             self._prefix = LIMIT
 
     def __bool__(self) -> bool:
@@ -156,10 +156,6 @@ class Limits:
         if self._fair is None:
             return None
         return self._fair.of(args, kwargs) if complete else self._fair.ahead(args, kwargs)
-
-
-def _key(task: Any, option: str, template: Any) -> Key:
-    return Key(task.name, option, template, task.run)
 
 
 def _literal(text: str) -> str:

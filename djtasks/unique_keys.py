@@ -9,17 +9,13 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
-from string import Formatter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
-from weakref import WeakKeyDictionary
-
-from django.db.models import Model
 
 from djtasks.codec.types import TAG
 from djtasks.codec.values import CannotEncode, dumps, tagged
+from djtasks.key_making import bound, called, check_template, filled, signature_of
 from djtasks.options import UNIQUE_OPTIONS, checked_task_option
 from djtasks.queue.uniqueness import MODES, OnConflict, Unique, UniqueMode
 
@@ -135,36 +131,8 @@ def scoped(name: str, key: str) -> str:
 def check_declared(where: str, task: Task[..., Any] | type[Task[..., Any]]) -> None:
     """Raise :class:`TypeError` if a task's ``unique_key`` cannot be made of its arguments."""
     template = inspect.getattr_static(task, "unique_key", None)
-    if not isinstance(template, str):
-        return
-    try:
-        names = list(_names(template))
-    except ValueError as error:
-        raise TypeError(
-            f"Task {where}: the unique_key {template!r} is no template: {error}. Braces that are "
-            f"meant as such are written twice."
-        ) from None
-    parameters = _parameters(task)
-    if parameters is None:
-        return
-    known = [
-        name
-        for name, parameter in parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    for name in names:
-        if not name or name.isdigit():
-            raise TypeError(
-                f"Task {where}: the unique_key {template!r} must name the arguments that it is "
-                f"made of, as in '{{{known[0] if known else 'account_id'}}}'."
-            )
-        if name not in known and len(known) == len(parameters):
-            close = get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise TypeError(
-                f"Task {where}: the unique_key {template!r} names {name!r}, which is no argument "
-                f"of the task.{hint} It takes: {', '.join(known) or 'none'}."
-            )
+    if isinstance(template, str):
+        check_template(_where(where), template, task)
 
 
 def _made(
@@ -176,108 +144,17 @@ def _made(
             f"Task {name} is not known in this process, so that its arguments have no names: call "
             f"it with the unique_key that it is to have."
         )
-    template = task.unique_key
+    template, where = task.unique_key, _where(name)
     if callable(template):
-        return _called(name, template, args, kwargs)
-    arguments = _bound(name, task, args, kwargs)
+        return called(where, template, args, kwargs)
+    arguments = bound(where, task, args, kwargs)
     if template is None:
         return _canonical(name, task, arguments)
-    return _filled(name, template, arguments)
+    return filled(where, template, arguments)
 
 
-def _called(
-    name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> str:
-    try:
-        key = function(*args, **kwargs)
-    except Exception as error:
-        raise ValueError(
-            f"Task {name}: its unique_key, a function, raised {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(key, str):
-        raise TypeError(
-            f"Task {name}: its unique_key, a function, must return a text, not {key!r}."
-        )
-    return key
-
-
-def _filled(name: str, template: str, arguments: Mapping[str, Any]) -> str:
-    try:
-        return _Template().vformat(template, (), arguments)
-    except KeyError as error:
-        raise ValueError(
-            f"Task {name}: the unique_key {template!r} needs {error.args[0]!r}, which this call "
-            f"does not give."
-        ) from error
-    except Exception as error:
-        raise ValueError(
-            f"Task {name}: the unique_key {template!r} cannot be made of these arguments: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-class _Template(Formatter):
-    """``str.format`` by names, in which a model instance is its primary key."""
-
-    def format_field(self, value: Any, format_spec: str) -> Any:
-        return super().format_field(value.pk if isinstance(value, Model) else value, format_spec)
-
-
-def _names(template: str) -> Iterator[str]:
-    """The names that a template begins its fields with."""
-    for _, field, spec, _ in Formatter().parse(template):
-        if field is not None:
-            yield re.split(r"[.\[]", field, maxsplit=1)[0]
-            yield from _names(spec or "")
-
-
-def _parameters(
-    task: Task[..., Any] | type[Task[..., Any]],
-) -> Mapping[str, inspect.Parameter] | None:
-    """The parameters of a task's body, without the task; None if they are not known."""
-    signature = _signature(task if isinstance(task, type) else type(task))
-    return None if signature is None else signature.parameters
-
-
-_signatures: WeakKeyDictionary[type, inspect.Signature | None] = WeakKeyDictionary()
-
-
-def _signature(cls: type) -> inspect.Signature | None:
-    """The signature of a task's body, without the task; None if it is not known."""
-    if cls not in _signatures:
-        # To make it takes longer than to use it.
-        _signatures[cls] = _made_signature(inspect.getattr_static(cls, "run"))
-    return _signatures[cls]
-
-
-def _made_signature(body: Any) -> inspect.Signature | None:
-    try:
-        if isinstance(body, staticmethod):
-            return inspect.signature(body.__func__)
-        signature = inspect.signature(body)
-    except ValueError:
-        # Some callables written in C tell nothing of their parameters.
-        return None
-    return signature.replace(parameters=list(signature.parameters.values())[1:])
-
-
-def _bound(
-    name: str, task: Task[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The arguments of a call by their names, with defaults; extra keyword arguments too."""
-    signature = _signature(type(task))
-    if signature is None:
-        return {"args": list(args), **kwargs}
-    try:
-        bound = signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"Task {name}: its unique key cannot be made: {error}.") from error
-    bound.apply_defaults()
-    arguments = dict(bound.arguments)
-    for parameter in signature.parameters.values():
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            arguments.update(arguments.pop(parameter.name))
-    return arguments
+def _where(name: str) -> str:
+    return f"Task {name}: the unique_key"
 
 
 def _canonical(name: str, task: Task[..., Any], arguments: Mapping[str, Any]) -> str:
@@ -287,8 +164,9 @@ def _canonical(name: str, task: Task[..., Any], arguments: Mapping[str, Any]) ->
         try:
             found[argument] = _sorted(tagged(value))
         except CannotEncode as error:
-            parameter = (_parameters(task) or {}).get(argument)
-            if parameter is not None and parameter.default is value:
+            signature = signature_of(task)
+            parameter = signature and signature.parameters.get(argument)
+            if parameter and parameter.default is value:
                 # A default that no caller can give: the call is told apart without it.
                 continue
             raise ValueError(

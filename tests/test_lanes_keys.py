@@ -14,6 +14,7 @@ from djtasks.keys import LONGEST, shortened
 from djtasks.lanes import Rate, rate_of
 from djtasks.models import Message
 from djtasks.registry import annotate
+from tests.testapp.models import Counter
 
 Options = dict[str, Any]
 
@@ -74,9 +75,9 @@ def test_what_is_no_rate_is_told_what_one_looks_like(value: Any) -> None:
         ({"order_key": "{account_id}", "concurrency_limit": 2}, "remove concurrency_limit"),
         (
             {"order_key": "{acount_id}"},
-            "'acount_id', which is no argument of the task. It has: acc",
+            "no argument of the task. Did you mean 'account_id'. It takes: acc",
         ),
-        ({"order_key": "{}"}, "'a place without a name', which is no argument"),
+        ({"order_key": "{}"}, "must name the arguments that it is made of"),
         ({"order_key": "{account_id"}, "is no template"),
         ({"order_keys": "{account_id}"}, "order_key"),
     ],
@@ -107,6 +108,13 @@ def test_a_template_reads_attributes_items_and_what_else_is_named() -> None:
     assert task.limits.lane([dt.date(2026, 1, 2)], {"extra": ["a"]}) == "order:2026-a"
 
 
+def test_a_model_instance_is_its_primary_key_in_a_template() -> None:
+    task = strict(order_key="{account_id}-{account_id.name}", fair_key="{account_id:>3}")
+    counter = Counter(pk=7, name="x")
+    assert task.limits.lane([counter], {}) == "order:7-x"
+    assert task.limits.fair([counter], {}, complete=True) == "  7"
+
+
 def test_a_limit_without_a_key_counts_all_of_the_task() -> None:
     task = strict(concurrency_limit=3)
     assert task.limits.lane([1], {}) == f"limit:{task.name}"
@@ -124,14 +132,14 @@ def test_a_name_with_braces_is_no_template() -> None:
 @pytest.mark.usefixtures("empty")
 def test_a_call_whose_key_cannot_be_made_is_refused_and_nothing_is_written() -> None:
     for key, problem in (
-        ("{account_id.name}", "cannot be filled in: AttributeError"),
+        ("{account_id.name}", "cannot be made of these arguments: AttributeError"),
         (lambda account_id, region="eu": {}[account_id], "raised KeyError: 7"),
         (lambda account_id, region="eu": "", "must return a non-empty text, not ''"),
         (lambda account_id, region="eu": 5, "must return a non-empty text, not 5"),
     ):
         with pytest.raises((TypeError, ValueError), match=problem) as caught:
             strict(order_key=key).delay(7)
-        assert ": order_key" in str(caught.value)
+        assert ": the order_key" in str(caught.value)
     assert not Message.objects.exists()
 
 
