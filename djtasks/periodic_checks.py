@@ -99,9 +99,8 @@ def check_rows(
             tables = connections[alias].introspection.table_names(cursor)
         if PeriodicTask._meta.db_table not in tables:
             return []
-        rows = list(
-            PeriodicTask.objects.using(alias).filter(enabled=True).exclude(source=Source.REMOVED)
-        )
+        enabled = PeriodicTask.objects.using(alias).filter(enabled=True)
+        rows = list(enabled.exclude(source=Source.REMOVED).order_by("name"))
     except DatabaseError:
         return []  # Django's own checks say what is wrong with it
     return [message for row in rows for message in _of_row(row)]

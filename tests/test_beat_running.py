@@ -119,7 +119,7 @@ def test_a_change_in_the_table_is_followed_at_once() -> None:
         PeriodicTask.objects.filter(pk=row.pk).update(schedule=schedule(0.2).to_json())
         changed = time.monotonic()
         eventually(ran, "a tick")
-        assert time.monotonic() - changed < 2
+        assert time.monotonic() - changed < 4
         PeriodicTask.objects.filter(pk=row.pk).update(enabled=False)
         time.sleep(0.5)
         count = len(ran())

@@ -187,6 +187,6 @@ def test_looking_for_what_is_stuck_waits_for_nobody() -> None:
         somebody.execute("SELECT FROM djtasks_join FOR UPDATE")
         began = time.monotonic()
         assert end_stuck(keeper) == ([], [])
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         somebody.rollback()
         assert len(end_stuck(keeper)[1]) == 1

@@ -198,7 +198,7 @@ def test_a_waiter_is_woken_by_a_revocation() -> None:
 
     with pytest.raises(TaskRevokedError):
         result.get(PATIENCE, follow_parents=False, interval=0.2, on_interval=revoke_first)
-    assert time.monotonic() - revoked[0] < 1
+    assert time.monotonic() - revoked[0] < 4
 
 
 def test_a_revocation_that_is_not_committed_holds_up_no_other_workflow(

@@ -21,8 +21,8 @@ from tests.worker_process import Journal, WorkerProcess, eventually, states, wai
 
 pytestmark = pytest.mark.usefixtures("live")
 
-SOON = 1.5
-"""Seconds in which a worker obeys: one, and what a busy machine adds."""
+SOON = 4.0
+"""Seconds in which a worker obeys: one, and what a busy machine adds; it would look after five."""
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_task_that_runs_is_ended_and_the_other_one_goes_on(
     began = time.monotonic()
     assert control.terminate([victim.id]) == control.Outcome(1)
     with pytest.raises(TaskRevokedError, match="terminated"):
-        victim.get(SOON)
+        victim.get(30)
     assert time.monotonic() - began < SOON
     gate.touch()
     assert other.get(30) == "other"

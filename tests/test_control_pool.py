@@ -47,12 +47,12 @@ def test_a_pool_of_processes_grows_and_shrinks(journal: Journal, gate: Path) -> 
         gate.touch()
         eventually(lambda: not Message.objects.exists())
         eventually(lambda: children(worker) == 1)
-        assert tasks.add.delay(1, 2).get(timeout=10) == 3
+        assert tasks.add.delay(1, 2).get(timeout=30) == 3
         assert sum(journal.tally("begin").values()) == 6
         before = {child.pid for child in worker.children}
         app.control.pool_restart(destination=["pool@here"], reply=True, timeout=10)
         eventually(lambda: children(worker) == 1 and {c.pid for c in worker.children} != before)
-        assert tasks.add.delay(1, 2).get(timeout=10) == 3
+        assert tasks.add.delay(1, 2).get(timeout=30) == 3
         refused = app.control.pool_shrink(1, reply=True, timeout=10)
         assert refused is not None
         assert "1 to 1024" in refused[0]["pool@here"]["error"]
@@ -82,26 +82,26 @@ def test_a_worker_serves_queues_that_it_is_told_to() -> None:
         waits = tasks.add.apply_async((1, 2), queue="second")
         replies = app.control.add_consumer("second", destination=["served@here"], reply=True)
         assert replies == [{"served@here": {"ok": "add consumer second"}}]
-        assert waits.get(timeout=10) == 3
+        assert waits.get(timeout=30) == 3
         assert Worker.objects.get(pid=worker.pid).queues == ["first", "second"]
         began = time.monotonic()
-        assert tasks.add.apply_async((1, 3), queue="second").get(timeout=10) == 4
-        assert time.monotonic() - began < 2, "it is woken for it"
+        assert tasks.add.apply_async((1, 3), queue="second").get(timeout=30) == 4
+        assert time.monotonic() - began < 4, "it is woken for it"
         app.control.cancel_consumer("second", destination="served@here", reply=True)
         waits = tasks.add.apply_async((1, 2), queue="second")
-        assert tasks.add.apply_async((1, 2), queue="first").get(timeout=10) == 3
+        assert tasks.add.apply_async((1, 2), queue="first").get(timeout=30) == 3
         assert waits.state == "PENDING"
 
 
 def test_a_worker_for_all_queues_leaves_one_out_that_it_is_told_to() -> None:
     with WorkerProcess("-c", "1"):
-        tasks.add.apply_async((1, 2), queue="second").get(timeout=10)
+        tasks.add.apply_async((1, 2), queue="second").get(timeout=30)
         app.control.cancel_consumer("second", reply=True)
         waits = tasks.add.apply_async((1, 2), queue="second")
-        assert tasks.add.apply_async((1, 2), queue="first").get(timeout=10) == 3
+        assert tasks.add.apply_async((1, 2), queue="first").get(timeout=30) == 3
         assert waits.state == "PENDING"
         app.control.add_consumer("second", reply=True)
-        assert waits.get(timeout=10) == 3
+        assert waits.get(timeout=30) == 3
 
 
 def test_an_order_stands_until_the_worker_obeys_it() -> None:
@@ -154,4 +154,4 @@ def test_a_worker_scales_with_what_there_is_to_do(pool: str, journal: Journal, g
         refused = app.control.autoscale(1, 2, reply=True, timeout=10)
         assert refused is not None
         assert "the most first" in refused[0]["scaled@here"]["error"]
-        assert tasks.add.delay(1, 2).get(timeout=10) == 3
+        assert tasks.add.delay(1, 2).get(timeout=30) == 3

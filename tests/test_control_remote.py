@@ -107,7 +107,7 @@ def test_what_no_worker_knows_is_refused() -> None:
 
 def test_workers_say_what_they_are(workers: tuple[WorkerProcess, WorkerProcess]) -> None:
     one, _two = workers
-    tasks.add.delay(1, 2).get(timeout=10)
+    tasks.add.delay(1, 2).get(timeout=30)
     stats = inspect().stats()
     assert stats[ONE]["pid"] == one.pid
     assert stats[ONE]["pool"]["max-concurrency"] == 2
@@ -182,18 +182,18 @@ def test_time_limits_are_set_for_workers_now_and_later() -> None:
     # Nobody waits for an answer: they are obeyed within a second.
     time.sleep(1)
     with pytest.raises(SoftTimeLimitExceeded):
-        tasks.sleep.delay(15).get(timeout=10)
+        tasks.sleep.delay(15).get(timeout=30)
     with WorkerProcess("-c", "1", "-Q", "new"):
         with pytest.raises(SoftTimeLimitExceeded):
-            tasks.sleep.apply_async((15,), queue="new").get(timeout=10)
+            tasks.sleep.apply_async((15,), queue="new").get(timeout=30)
         app.control.time_limit(sleep, hard=0.3)
         time.sleep(1)
         with pytest.raises(TimeLimitExceeded):
-            tasks.sleep.apply_async((15,), queue="new").get(timeout=10)
+            tasks.sleep.apply_async((15,), queue="new").get(timeout=30)
         app.control.time_limit(sleep)
         assert not TaskSetting.objects.exists()
         time.sleep(1)
-        assert tasks.sleep.apply_async((0.6,), queue="new").get(timeout=10) == 0.6
+        assert tasks.sleep.apply_async((0.6,), queue="new").get(timeout=30) == 0.6
 
 
 @pytest.mark.parametrize(

@@ -351,9 +351,9 @@ class TestCommand:
             began = time.monotonic()
             os.killpg(demo.process.pid, signal.SIGINT)
             assert demo.finish() == 0
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 30
         assert demo.lines[-1] == "Stopping ..."
-        assert not psutil.wait_procs(family, timeout=3)[1]
+        assert not psutil.wait_procs(family, timeout=20)[1]
 
     def test_it_says_what_is_lost(self, home: dict[str, str]) -> None:
         with Demo(home, "--once", "--port=0") as demo:

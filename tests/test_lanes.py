@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -76,14 +77,16 @@ def test_tasks_of_one_order_key_run_one_by_one_in_order_after_retries_too(
 
 
 @pytest.mark.usefixtures("live", "workers")
-def test_many_messages_of_a_blocked_key_hold_up_nobody(journal: Journal) -> None:
-    enqueue_many((tasks.in_order, (str(journal), "k", str(n), 1.0)) for n in range(3))
+def test_many_messages_of_a_blocked_key_hold_up_nobody(journal: Journal, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    tasks.held_open.delay(str(journal), "k", str(gate))
+    journal.wait("begin k open")
     enqueue_many((tasks.in_order, (str(journal), "k", str(n))) for n in range(5000))
-    asked = time.monotonic()
-    tasks.unlimited.delay(str(journal), "1").get(timeout=20)
-    assert time.monotonic() - asked < 2
+    tasks.unlimited.delay(str(journal), "1").get(timeout=60)
+    assert journal.lines == ["begin k open", "free all 1"]
     assert Message.objects.filter(state=MessageState.BLOCKED).exists()
     Message.objects.all().delete()
+    gate.touch()
 
 
 @pytest.mark.usefixtures("live", "workers")
@@ -92,7 +95,7 @@ def test_a_rate_holds_over_all_workers_and_is_used_up(journal: Journal) -> None:
     wait_drained()
     times = sorted(float(line.split()[0]) for line in journal.lines)
     assert len(times) == 41
-    assert 1.9 <= times[-1] - times[0] < 3
+    assert 1.9 <= times[-1] - times[0] < 8
 
 
 @pytest.mark.usefixtures("live", "workers")

@@ -79,11 +79,12 @@ def test_what_waits_for_a_slow_rate_goes_by_the_faster_one_that_is_set(journal: 
 def test_zero_lifts_the_rate_of_the_code(journal: Journal) -> None:
     control.limit_task("twenty_a_second", rate_limit="0")
     time.sleep(1.5)
-    enqueue_many((limited.twenty_a_second, (str(journal), str(n))) for n in range(60))
+    enqueue_many((limited.twenty_a_second, (str(journal), str(n))) for n in range(300))
     wait_drained()
     times = starts(journal)
-    assert len(times) == 60
-    assert times[-1] - times[0] < 2
+    assert len(times) == 300
+    # By the rate of the code it would take 15.
+    assert times[-1] - times[0] < 10
 
 
 def test_a_rate_that_somebody_wrote_by_hand_and_is_none_is_left_out(
@@ -106,7 +107,7 @@ def test_a_paused_task_of_a_line_is_held_and_goes_back_into_its_line(journal: Jo
     enqueue_many((fair_tasks.for_tenant, call) for call in calls)
     eventually(lambda: standing(MessageState.HELD) == 40)
     # In nobody's way: others of the queue run.
-    assert tasks.add.delay(1, 1).get(timeout=10) == 2
+    assert tasks.add.delay(1, 1).get(timeout=30) == 2
     assert journal.lines == []
     Message.objects.filter(fair="a").update(worker_id=None)
     control.resume_task("for_tenant")

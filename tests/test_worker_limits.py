@@ -30,7 +30,7 @@ def test_a_soft_limit_interrupts_a_blocking_call(worker: WorkerProcess, journal:
     result = tasks.softly_limited.delay(str(journal), catch=False)
     with pytest.raises(SoftTimeLimitExceeded):
         result.get(PATIENCE)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert journal.lines == ["caught"]
 
 
@@ -61,7 +61,7 @@ def test_a_hard_limit_ends_the_task(worker: WorkerProcess, journal: Journal) -> 
     result = tasks.limited.delay(str(journal), "x", ["sleep:60"])
     with pytest.raises(TimeLimitExceeded, match="1"):
         result.get(PATIENCE)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
     assert journal.tally() == {"x": 1}
     assert tasks.add.delay(1, 1).get(PATIENCE) == 2
 

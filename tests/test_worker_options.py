@@ -123,7 +123,8 @@ def test_a_worker_of_all_queues_finds_new_ones() -> None:
         began = time.monotonic()
         for number in range(5):
             tasks.record.apply_async((f"{number}",), queue=f"new {number}").get(PATIENCE)
-        assert time.monotonic() - began < 3
+        # A look for new queues each second would find them after five.
+        assert time.monotonic() - began < 4.5
 
 
 def test_a_full_queue_does_not_starve_another() -> None:
@@ -171,7 +172,7 @@ def test_a_retry_into_another_workers_queue_is_run_at_once() -> None:
         eventually(lambda: Worker.objects.get(pid=two.pid).wants_work, "an idle worker")
         began = time.monotonic()
         assert tasks.retry_with_other_arguments.delay("x").get(PATIENCE) == "x again"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
 
 
 # --- unknown tasks ---------------------------------------------------------------------------
@@ -190,7 +191,7 @@ def test_a_task_that_nobody_knows_for_too_long_fails() -> None:
 def test_an_unknown_task_in_front_does_not_hold_up_others() -> None:
     app.send_task("nobody.knows", queue="celery", priority=9)
     with WorkerProcess("-c", "1"):
-        assert tasks.add.delay(1, 1).get(5) == 2
+        assert tasks.add.delay(1, 1).get(PATIENCE) == 2
     assert Message.objects.get().task == "nobody.knows"
 
 

@@ -47,7 +47,10 @@ def test_a_queue_on_another_alias_runs_tasks_that_write_to_the_default_one() -> 
             late = tasks.record.delay("after the commit")
             assert not late.exists()
         late.get(PATIENCE)
-    assert list(Note.objects.values_list("text", flat=True)) == ["there", "after the commit"]
+    assert list(Note.objects.order_by("pk").values_list("text", flat=True)) == [
+        "there",
+        "after the commit",
+    ]
     assert TaskResult.objects.using("other").count() == 2
     assert TaskResult.objects.db == "other"
     with connection.cursor() as cursor:

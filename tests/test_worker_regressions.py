@@ -156,7 +156,7 @@ def test_a_worker_goes_on_claiming_while_it_prunes() -> None:
         began = time.monotonic()
         while time.monotonic() < began + 5:
             # A second is what a lapse of the lease for a moment may take.
-            assert tasks.add.apply_async((1, 1), queue="own").get(3) == 2
+            assert tasks.add.apply_async((1, 1), queue="own").get(10) == 2
             time.sleep(0.05)
         assert expired.exists(), "it was done with pruning too soon for the test to tell"
         assert Worker.objects.get(pid=worker.pid).id == id
@@ -228,7 +228,7 @@ def test_quit_ends_the_solo_pool_at_once(journal: Journal) -> None:
         journal.wait("begin x")
         began = time.monotonic()
         assert worker.stop(signal.SIGQUIT) == 1
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
         assert not worker.left()
     assert Message.objects.get(id=result.id).worker_id is None
     with WorkerProcess("-c", "1", "-Q", "own", "--drain", wait=False) as second:
@@ -280,8 +280,8 @@ def test_a_child_that_was_started_anew_logs(journal: Journal) -> None:
     ) as worker:
         result: AsyncResult[None] = app.send_task("say", ("hello",), queue="own")
         result.get(PATIENCE)
-        worker.wait_log(rf"say\[{result.id}\].*The task says hello", within=5)
-        worker.wait_log(rf"Task say\[{result.id}\] succeeded", within=5)
+        worker.wait_log(rf"say\[{result.id}\].*The task says hello", within=30)
+        worker.wait_log(rf"Task say\[{result.id}\] succeeded", within=30)
 
 
 # --- tasks -----------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_an_atomic_task_that_asks_for_a_retry_and_goes_on_runs_again(
     eventually(lambda: Worker.objects.filter(pid=worker.pid, wants_work=True).exists(), "idleness")
     result: AsyncResult[str] = app.send_task("atomic_again", ("x",))
     # Not only at the next look of a worker that nothing wakes, which is five seconds later.
-    eventually(lambda: len(notes()) == 2, "both runs", within=4)
+    eventually(lambda: len(notes()) == 2, "both runs", within=4.5)
     wait_drained()
     assert notes() == ["x 0", "x 1"]
     assert result.get(PATIENCE) == "second"

@@ -108,7 +108,7 @@ def test_a_cold_stop_gives_back_what_may_run_again_and_records_the_rest(
         worker.tree()
         began = time.monotonic()
         assert worker.stop(signal.SIGQUIT) == 1
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert not worker.left()
     assert early.state == "FAILURE"
     assert isinstance(early.result, WorkerLostError)
@@ -129,7 +129,7 @@ def test_a_second_interrupt_stops_at_once(journal: Journal) -> None:
         worker.wait_log("Warm shutdown")
         began = time.monotonic()
         assert worker.stop(signal.SIGINT) == 1
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         assert not worker.left()
     assert Message.objects.get(id=result.id).worker_id is None
 
@@ -147,7 +147,7 @@ def test_a_soft_shutdown_gives_what_runs_some_time(journal: Journal, tmp_path: P
         gate.touch()
         assert worker.wait() == 1
         took = time.monotonic() - began
-    assert 1.4 < took < 6
+    assert 1.4 < took < 20
     assert (short.state, long.state) == ("SUCCESS", "FAILURE")
 
 
@@ -161,7 +161,7 @@ def test_a_soft_shutdown_ends_when_nothing_runs_any_more(journal: Journal, tmp_p
         gate.touch()
         began = time.monotonic()
         worker.wait()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
     assert short.state == "SUCCESS"
 
 
@@ -169,7 +169,7 @@ def test_term_can_be_made_to_mean_quit(journal: Journal) -> None:
     with WorkerProcess("-c", "1", env={"REMAP_SIGTERM": "SIGQUIT"}) as worker:
         tasks.late.delay(str(journal), "x", ["sleep:60"])
         journal.wait("begin x")
-        assert worker.stop(signal.SIGTERM, within=5) == 1
+        assert worker.stop(signal.SIGTERM, within=20) == 1
 
 
 def test_signals_to_the_whole_group_do_not_reach_tasks(journal: Journal, tmp_path: Path) -> None:

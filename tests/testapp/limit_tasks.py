@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from django.db import connection
@@ -61,6 +62,14 @@ def in_order(
         raise self.retry(countdown=0.05)
     jot(journal, f"done {key} {name}")
     return name
+
+
+@shared_task(name="held_open", order_key="{key}")
+def held_open(journal: str, key: str, gate: str) -> None:
+    """Run until a file is there."""
+    jot(journal, f"begin {key} open")
+    while not Path(gate).exists():
+        time.sleep(0.005)
 
 
 @shared_task(name="twenty_a_second", rate_limit="20/s")
