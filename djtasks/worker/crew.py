@@ -62,7 +62,7 @@ class Crew:
         self.hand: deque[Assignment] = deque()
         self.behind = Behind()
         self.post_mortem: deque[Assignment] = deque()
-        self.terminations = Terminations(self, options.pool)
+        self.terminations = Terminations(self)
         self.tally = Tally()
         self.beating = Beating(options, nursery)
         self.owner = 0
@@ -187,12 +187,15 @@ class Crew:
             self.tally.add([(delivery.queue, delivery.task, (FAILED, UNTIMED, 0.0))])
 
     def _take_back(self, assignment: Assignment) -> None:
-        """Take a message in hand that a child has not begun."""
-        revoked = self.terminations.sentenced(assignment)
-        if revoked is None:
+        """Take a message in hand that a child has not begun, or a loss that it has not recorded."""
+        lost = (
+            assignment if assignment.lost is not None else self.terminations.sentenced(assignment)
+        )
+        if lost is None:
             self.hand.append(assignment)
         else:
-            self.post_mortem.append(revoked)
+            # Not in hand: from there it could go back to the queue, and run a second time.
+            self.post_mortem.append(lost)
 
     def _settle(
         self,
@@ -348,10 +351,10 @@ class Crew:
             self.collect_from(member, batch)
             running = dict(map(self.board.running, member.slots))
             for token, assignment in member.held.items():
-                if token not in running:
-                    self.hand.append(assignment)
-                elif assignment.lost is not None:
+                if assignment.lost is not None:
                     self._fail(assignment, batch)
+                elif token not in running:
+                    self.hand.append(assignment)
                 elif (revoked := self.terminations.sentenced(assignment)) is not None:
                     self._fail(revoked, batch)
                 else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,15 @@ from djtasks.execution.lost import Verdict
 from djtasks.execution.request import uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from djtasks.worker.crew import Crew
     from djtasks.worker.member import Assignment, Member
 
 logger = logging.getLogger("djtasks.worker")
+
+RECALL_AFTER = 0.5
+"""Seconds after which a child is asked once more for what it has not begun."""
 
 KILL_AFTER = 5.0
 """Seconds that a signal is given to end a child before the child is killed."""
@@ -30,6 +34,7 @@ class Sentence:
     number: int
     token: int = 0
     sent_at: float = 0.0
+    recalled_at: float = float("-inf")
 
 
 class Terminations:
@@ -39,25 +44,33 @@ class Terminations:
     itself meanwhile keeps its end. In the pools threads and solo one that runs is left to end.
     """
 
-    def __init__(self, crew: Crew, pool: str) -> None:
+    def __init__(self, crew: Crew) -> None:
         self._crew = crew
-        self._pool = pool
         self._sentences: dict[bytes, Sentence] = {}
+        self._claiming = False
 
     def __bool__(self) -> bool:
         """Whether there is something to be looked after."""
         return bool(self._sentences)
 
+    @contextmanager
+    def while_claiming(self) -> Iterator[None]:
+        """A turn: what it claims may be ordered to end before this crew has heard of it."""
+        self._claiming = True
+        try:
+            yield
+        finally:
+            self._claiming = False
+            if self._sentences:
+                self.look(time.monotonic())
+
     def order(self, numbers: Mapping[bytes, int]) -> None:
-        """Have tasks ended by a signal, by their ids; those not in this crew's care are passed."""
-        cared_for = self._crew.cared_for()
+        """Have tasks ended by a signal, by their ids; those not in this crew's care are passed.
+
+        What runs in the pools threads and solo is asked to end, in its row.
+        """
         for id, number in numbers.items():
-            if id in cared_for:
-                self._sentences.setdefault(id, Sentence(number))
-        if self._pool != "prefork" and self._sentences:
-            # What runs is asked to end, in its row; what has not begun comes back and never will.
-            for member in self._crew.members.values():
-                member.recall(self._crew.nursery)
+            self._sentences.setdefault(id, Sentence(number))
         self.look(time.monotonic())
 
     def look(self, now: float) -> None:
@@ -74,9 +87,11 @@ class Terminations:
                 crew.behind.remove(assignment)
                 crew.post_mortem.append(revoked)
         for member in crew.members.values():
+            self._recall(member, now)
             for slot in member.slots:
                 self._look_at(member, slot, now)
-        if self._sentences:
+        # A claim is committed before its answer is here: others see whose it is, and order its end.
+        if self._sentences and not self._claiming:
             cared_for = crew.cared_for()
             self._sentences = {id: s for id, s in self._sentences.items() if id in cared_for}
 
@@ -99,6 +114,20 @@ class Terminations:
         )
         detail = (sentence.number, seconds)
         return assignment._replace(lost=(Verdict.FAIL.value, "terminated", detail))
+
+    def _recall(self, member: Member, now: float) -> None:
+        """Have a child give back what has not begun, if something of that is to end."""
+        running = {self._crew.board.running(slot)[0] for slot in member.slots}
+        unbegun = [
+            sentence
+            for token, assignment in member.held.items()
+            if token not in running and assignment.lost is None
+            if (sentence := self._sentences.get(assignment.delivery.id)) is not None
+        ]
+        if any(now - sentence.recalled_at > RECALL_AFTER for sentence in unbegun):
+            for sentence in unbegun:
+                sentence.recalled_at = now
+            member.recall(self._crew.nursery)
 
     def _look_at(self, member: Member, slot: int, now: float) -> None:
         token, _seconds = self._crew.board.running(slot)
