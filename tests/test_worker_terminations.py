@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+
+import psycopg
 import pytest
+from django.utils import timezone
+from model_bakery import baker
 
 from djtasks.execution.lost import Verdict
+from djtasks.models import Message, Worker
 from djtasks.queue.delivery import Delivery
 from djtasks.queue.finish import Batch
 from djtasks.queue.outcome import Disposal
 from djtasks.worker.crew import Crew
 from djtasks.worker.member import Assignment
+from djtasks.worker.missed import Missed
 from djtasks.worker.options import WorkerOptions
+from djtasks.worker.pipeline import RawUUID
 from djtasks.worker.runner import note
 from djtasks.worker.shape import Shape
+from tests.testapp import tasks
+from tests.worker_process import address
 
 ME = 7
 
@@ -91,6 +103,43 @@ def test_a_loss_that_a_child_has_not_recorded_never_goes_back_to_the_queue(
         assert not batch.entries
 
 
-def test_one_that_is_not_here_is_passed(crew: Crew) -> None:
-    crew.terminations.order({message(1).id: 15})
+def test_one_that_has_left_is_passed_on_once_that_is_written(crew: Crew) -> None:
+    passed: list[Mapping[bytes, int]] = []
+    outgoing = [message(1).id.hex()]
+    crew.terminations.pass_on = passed.append
+    crew.terminations.outgoing = lambda: outgoing
+    crew.terminations.order({message(1).id: 15, message(2).id: 9})
+    assert passed == [{message(2).id: 9}]
+    outgoing.clear()
+    crew.terminations.look(0.0)
+    assert passed == [{message(2).id: 9}, {message(1).id: 15}]
     assert not crew.terminations
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_went_back_meanwhile_is_ended_wherever_it_is() -> None:
+    mine, others = (baker.make(Worker, lease=60, pool="prefork", orders="") for _ in range(2))
+    back, later, taken, gone = (tasks.add.delay(n, 1) for n in range(4))
+    Message.objects.filter(pk=later.key).update(state=1, eta=timezone.now() + timedelta(hours=1))
+    Message.objects.filter(pk=taken.key).update(worker_id=others.pk, started_at=timezone.now())
+    Message.objects.filter(pk=gone.key).delete()
+    recorded: list[tuple[list[bytes], Mapping[bytes, int]]] = []
+    missed = Missed(lambda found, numbers: recorded.append(([one.id for one in found], numbers)))
+    numbers = {one.key.bytes: 9 for one in (back, later, taken, gone)}
+    missed.add(numbers)
+    with psycopg.connect(address(), autocommit=True) as connection:
+        connection.adapters.register_loader("uuid", RawUUID)
+        missed.look(connection, mine.pk, "default")
+        missed.look(connection, mine.pk, "default")
+    assert recorded == [([back.key.bytes, later.key.bytes], numbers)]
+    owned = Message.objects.filter(worker_id=mine.pk)
+    assert set(owned.values_list("pk", flat=True)) == {back.key, later.key}
+    others.refresh_from_db()
+    assert json.loads(others.orders) == {"terminate": {taken.key.hex: "SIGKILL"}}
+
+
+def test_what_was_taken_to_be_ended_is_recorded_by_a_child(crew: Crew) -> None:
+    crew.terminations.record([message(1)], {message(1).id: 9}, ME)
+    (assignment,) = crew.post_mortem
+    assert assignment.lost == (Verdict.FAIL.value, "terminated", (9, None))
+    assert assignment.owner == ME

@@ -23,6 +23,7 @@ from djtasks.queue.sql import load
 from djtasks.worker.gauge import Gauge
 from djtasks.worker.housekeeping import Housekeeping
 from djtasks.worker.memory import held_by
+from djtasks.worker.missed import Missed
 from djtasks.worker.orders import Orders
 from djtasks.worker.pipeline import RawUUID
 from djtasks.worker.questions import Questions
@@ -34,10 +35,11 @@ from djtasks.worker.unblock import EVERY as UNBLOCK_EVERY
 from djtasks.worker.unblock import Unblocking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from psycopg.abc import Buffer
 
+    from djtasks.queue.delivery import Delivery
     from djtasks.worker.options import WorkerOptions
     from djtasks.worker.questions import Question
     from djtasks.worker.report import Reading, Report
@@ -88,7 +90,8 @@ class Keeper(threading.Thread):
     ``shape`` is what the row says of the worker itself. ``adopt`` is given messages of dead workers
     whose end is to be recorded, ``obey`` what the worker is told to do, ``ask`` what it is to
     answer, ``limit`` the time limits that are set for tasks, ``given_up`` is called when others
-    have given this worker up, and ``beat`` when there is a schedule to send; all from this thread.
+    have given this worker up, ``beat`` when there is a schedule to send, and ``end`` is given what
+    is to be recorded as terminated; all from this thread.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class Keeper(threading.Thread):
         limit: Callable[[list[tuple[str, float | None, float | None]]], None],
         given_up: Callable[[], None],
         beat: Callable[[], None],
+        end: Callable[[list[Delivery], Mapping[bytes, int]], None],
     ) -> None:
         super().__init__(name="djtasks-keeper", daemon=True)
         self._options = options
@@ -134,6 +138,7 @@ class Keeper(threading.Thread):
         self._unblocking = Unblocking(self.rates)
         self._housekeeping = Housekeeping(self._stop_asked.is_set)
         self.rescue = Rescue(adopt)
+        self._missed = Missed(end)
         self.renewed_at = time.monotonic()
 
     # --- called by the parent --------------------------------------------------------------
@@ -190,6 +195,11 @@ class Keeper(threading.Thread):
         self._schedule.soon("beat")
         self._stirred.set()
 
+    def end_elsewhere(self, numbers: Mapping[bytes, int]) -> None:
+        """End tasks, by their ids and signals, that have left this worker; from any thread."""
+        self._missed.add(numbers)
+        self._stirred.set()
+
     def answer(self, question: Question, answer: Any) -> None:
         """Write the answer to a question, soon; from any thread."""
         self.questions.answer(question, answer)
@@ -234,6 +244,7 @@ class Keeper(threading.Thread):
         self.questions.take()
         self._show_shape(connection)
         self.questions.write(connection)
+        self._missed.look(connection, self._worker_id, self._options.database)
         reading = self._report.read()
         if (reading.quiet, reading.key) != self._told:
             self._schedule.soon("beat")

@@ -62,6 +62,10 @@ class Link:
         """Whether something is still to be written."""
         return bool(len(self.batch) or self._deferred)
 
+    def outgoing(self) -> list[str]:
+        """The ids, in hexadecimal digits, of messages whose outcomes are still to be written."""
+        return [entry.key for entry in self.batch.entries + self._deferred]
+
     def due(self, now: float) -> bool:
         """Whether something is to be written now; ``now`` on the monotonic clock."""
         return bool(len(self.batch)) or (bool(self._deferred) and now >= self._deferred_until)
@@ -79,7 +83,7 @@ class Link:
         try:
             await self.session.connect()
             await self.session.lock(worker_id)
-            ids = held() + [entry.key for entry in self.batch.entries + self._deferred]
+            ids = held() + self.outgoing()
             await self.session.release_strays(worker_id, ids)
         except (psycopg.Error, OSError, TimeoutError) as error:
             logger.debug("The database is still away: %s", error)

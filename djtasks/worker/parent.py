@@ -26,15 +26,16 @@ from djtasks.worker.orders import CHANNEL, EVERYBODY, Orders
 from djtasks.worker.report import Report
 from djtasks.worker.session import Session
 from djtasks.worker.shape import Shape
-from djtasks.worker.sizing import fit
+from djtasks.worker.sizing import fit, scale
 from djtasks.worker.stop import Stop, Stopping
 from djtasks.worker.taking import Taking
 from djtasks.worker.turn import Turn
 from djtasks.worker.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+    from djtasks.queue.delivery import Delivery
     from djtasks.worker.nursery import Nursery
     from djtasks.worker.options import WorkerOptions
     from djtasks.worker.questions import Question
@@ -74,10 +75,13 @@ class Parent:
             self._from_keeper(self.crew.limit),
             self._from_keeper(self._lapse),
             self.crew.beating.begin,
+            self._from_keeper(self._end),
         )
+        self.crew.terminations.pass_on = self.keeper.end_elsewhere
         self.admission = Admission(self.keeper.rates, self.crew.behind)
         self.intake.rates = self.keeper.rates
         self.link = Link(self.session)
+        self.crew.terminations.outgoing = self.link.outgoing
         self.taking = Taking(self.link, self.intake, self.crew, self.admission, self._may_claim)
         self.answers = Answers(self)
         self.autoscaler = Autoscaler()
@@ -298,20 +302,10 @@ class Parent:
             await asyncio.sleep(WATCH_INTERVAL if self.watch.is_needed() else 0.1)
             self.watch.look()
             self.crew.beating.look(time.monotonic())
-            self._scale()
-
-    def _scale(self) -> None:
-        """Run more or fewer tasks at once, where the worker was asked to scale itself."""
-        shape = self.shape
-        if shape.autoscale is None or self.stop.stage is not Stopping.NO:
-            return
-        size = self.autoscaler.size(
-            time.monotonic(), shape.concurrency, self.crew.occupied, *shape.autoscale
-        )
-        if size != shape.concurrency:
-            logger.info("Scaling from %d to %d tasks at once", shape.concurrency, size)
-            shape.resize(size)
-            self.reshaped()
+            if self.stop.stage is Stopping.NO and scale(
+                self.crew, self.autoscaler, time.monotonic()
+            ):
+                self.reshaped()
 
     def reshaped(self) -> None:
         """Do what the shape says now, and have the worker's row say it."""
@@ -362,6 +356,10 @@ class Parent:
         if orders.stop and self.stop.stage is Stopping.NO:
             logger.warning("Told to stop")
             self.on_signal(signal.SIGTERM)
+        self._stirred.set()
+
+    def _end(self, ended: list[Delivery], numbers: Mapping[bytes, int]) -> None:
+        self.crew.terminations.record(ended, numbers, self.worker_id)
         self._stirred.set()
 
     def _adopt(self, losses: Losses) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from djtasks.worker.autoscale import Autoscaler
     from djtasks.worker.crew import Crew
+
+logger = logging.getLogger("djtasks.worker")
 
 
 def fit(crew: Crew) -> None:
@@ -29,6 +33,19 @@ def fit(crew: Crew) -> None:
     staying.sort(key=lambda member: (len(member.held), -member.index))
     for member in staying[: max(0, surplus)]:
         member.leave(for_good=True)
+
+
+def scale(crew: Crew, autoscaler: Autoscaler, now: float) -> bool:
+    """Run more or fewer tasks at once, where a worker was asked to scale itself; if it does."""
+    shape = crew.shape
+    if shape.autoscale is None:
+        return False
+    size = autoscaler.size(now, shape.concurrency, crew.occupied, *shape.autoscale)
+    if size == shape.concurrency:
+        return False
+    logger.info("Scaling from %d to %d tasks at once", shape.concurrency, size)
+    shape.resize(size)
+    return True
 
 
 def replace_all(crew: Crew) -> None:

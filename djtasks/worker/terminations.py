@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from djtasks.execution.lost import Verdict
 from djtasks.execution.request import uuid_text
+from djtasks.worker.member import Assignment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from djtasks.queue.delivery import Delivery
     from djtasks.worker.crew import Crew
-    from djtasks.worker.member import Assignment, Member
+    from djtasks.worker.member import Member
 
 logger = logging.getLogger("djtasks.worker")
 
@@ -48,6 +50,8 @@ class Terminations:
         self._crew = crew
         self._sentences: dict[bytes, Sentence] = {}
         self._claiming = False
+        self.outgoing: Callable[[], Iterable[str]] = tuple
+        self.pass_on: Callable[[Mapping[bytes, int]], None] = lambda numbers: None
 
     def __bool__(self) -> bool:
         """Whether there is something to be looked after."""
@@ -65,9 +69,11 @@ class Terminations:
                 self.look(time.monotonic())
 
     def order(self, numbers: Mapping[bytes, int]) -> None:
-        """Have tasks ended by a signal, by their ids; those not in this crew's care are passed.
+        """Have tasks ended by a signal, by their ids.
 
-        What runs in the pools threads and solo is asked to end, in its row.
+        Those that have left this crew are passed on, once what it was about to write is written:
+        one that was given back must not run after all. What runs in the pools threads and solo is
+        asked to end, in its row.
         """
         for id, number in numbers.items():
             self._sentences.setdefault(id, Sentence(number))
@@ -92,8 +98,17 @@ class Terminations:
                 self._look_at(member, slot, now)
         # A claim is committed before its answer is here: others see whose it is, and order its end.
         if self._sentences and not self._claiming:
-            cared_for = crew.cared_for()
-            self._sentences = {id: s for id, s in self._sentences.items() if id in cared_for}
+            here = crew.cared_for().union(map(bytes.fromhex, self.outgoing()))
+            gone = {id: s.number for id, s in self._sentences.items() if id not in here}
+            if gone:
+                self._sentences = {id: s for id, s in self._sentences.items() if id in here}
+                self.pass_on(gone)
+
+    def record(self, ended: Iterable[Delivery], numbers: Mapping[bytes, int], owner: int) -> None:
+        """Have a child record messages as terminated that were taken for that."""
+        for delivery in ended:
+            why = (Verdict.FAIL.value, "terminated", (numbers[delivery.id], None))
+            self._crew.post_mortem.append(Assignment(delivery, owner, None, why))
 
     def sentenced(self, assignment: Assignment, seconds: float | None = None) -> Assignment | None:
         """What is to be recorded of a message that is to end; None if it is to live.
