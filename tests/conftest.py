@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import signal
 import subprocess
@@ -24,8 +23,10 @@ from testproject.databases import database
 from testproject.embedded import Server
 from tests.worker_process import ROOT, Journal, clean_tables
 
-# They need a browser and what drives it: make test-browser.
-collect_ignore = [] if importlib.util.find_spec("playwright") else ["browser"]
+# They need a browser and what drives it, which keeps an event loop in this thread that others would
+# find running: make test-browser.
+_IN_BROWSER = os.environ.get("DJANGO_SETTINGS_MODULE") == "tests.settings_browser"
+collect_ignore = [] if _IN_BROWSER else ["browser"]
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
 GRACE = 3.0  # seconds that processes have to end once the last test is over
