@@ -132,11 +132,13 @@ def test_nobody_overtakes_a_paused_one_in_an_order(journal: Journal) -> None:
 
 @pytest.mark.usefixtures("live", "fleet")
 def test_those_that_an_end_lets_through_are_held_if_their_task_is_paused(journal: Journal) -> None:
-    for n in range(4):
-        limited.one_of_each.delay(str(journal), "k", str(n), 0.3)
+    limited.one_of_each.delay(str(journal), "k", "0", 4.0)
+    journal.wait("begin k 0")
+    for n in range(1, 4):
+        limited.one_of_each.delay(str(journal), "k", str(n))
     eventually(lambda: standing(MessageState.BLOCKED) == 3)
     control.pause_task("one_of_each")
-    eventually(lambda: "end k 0" in journal.lines or "done k 0" in journal.lines)
+    journal.wait("end k 0")
     time.sleep(0.5)
     assert sum(line.startswith("begin") for line in journal.lines) == 1
     control.resume_task("one_of_each")
