@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,27 +11,18 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.utils.decorators import method_decorator
-from django.utils.formats import number_format
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext_lazy
 from django.views.decorators.http import require_POST
 
-from djtasks.admin import query as q
 from djtasks.admin.base import BrowserAdmin
+from djtasks.admin.schedule_columns import ScheduleColumns
 from djtasks.admin.schedule_form import KINDS, ScheduleForm
-from djtasks.admin.schedule_look import (
-    error_of,
-    last_run_of,
-    next_run_of,
-    schedule_words,
-    upcoming_of,
-)
 from djtasks.beat.problems import CannotSendError
 from djtasks.beat.send import run_now
-from djtasks.look.text import NAME, one_line, short_name
+from djtasks.look.text import NAME, one_line
 from djtasks.models import PeriodicTask, Source, TaskRecord
 
 if TYPE_CHECKING:
@@ -66,17 +56,14 @@ class Standing(admin.SimpleListFilter):
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
+class PeriodicTaskAdmin(ScheduleColumns):
     """The schedules."""
 
     form = ScheduleForm
     change_list_template = "admin/djtasks/schedules.html"
     change_form_template = "admin/djtasks/schedule.html"
     actions = ("run_selected", "enable_selected", "disable_selected")
-    list_display = (
-        *("shown_name", "shown_task", "words", "next_run", "last_run", "runs"),
-        *("enabled", "source"),
-    )
+    list_display = ("shown_name", "words", "next_run", "last_run", "runs", "enabled")
     list_filter = ("enabled", "source", Standing, "task")
     search_fields = ("name", "task", "description")
     ordering = ("name",)
@@ -216,84 +203,6 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
             *("shown_error", "shown_args", "shown_kwargs", "shown_others"),
         )
 
-    # --- what is shown -------------------------------------------------------------------------
-
-    @admin.display(description=gettext_lazy("Name"), ordering="name")
-    def shown_name(self, row: PeriodicTask) -> str | SafeString:
-        """Its name, and that it cannot be sent."""
-        name = one_line(row.name, NAME)
-        if row.error and row.enabled:
-            return format_html(
-                '{} <span class="djt-pill djt-is-failure" title="{}">{}</span>',
-                name,
-                one_line(row.error, 300),
-                _("Cannot be sent"),
-            )
-        return name
-
-    @admin.display(description=gettext_lazy("Task"), ordering="task")
-    def shown_task(self, row: PeriodicTask) -> SafeString:
-        """The last part of its task's name."""
-        full = one_line(row.task, NAME)
-        return format_html('<span title="{}">{}</span>', full, short_name(row.task))
-
-    @admin.display(description=gettext_lazy("Schedule"))
-    def words(self, row: PeriodicTask) -> str:
-        """Its rule in words."""
-        return schedule_words(row)
-
-    @admin.display(description=gettext_lazy("Next run"), ordering="next_run_at")
-    def next_run(self, row: PeriodicTask) -> str | SafeString:
-        """When it runs next."""
-        return next_run_of(row)
-
-    @admin.display(description=gettext_lazy("Last run"), ordering="last_run_at")
-    def last_run(self, row: PeriodicTask) -> str | SafeString:
-        """When it was last sent, with links to what became of that and of earlier ones."""
-        return last_run_of(row, self._task_url, self._results_url)
-
-    @admin.display(description=gettext_lazy("Last run"), ordering="last_run_at")
-    def last_time(self, row: PeriodicTask) -> str | SafeString:
-        """The same without links."""
-        return last_run_of(row)
-
-    @admin.display(description=pgettext_lazy("schedules", "Runs"), ordering="total_run_count")
-    def runs(self, row: PeriodicTask) -> str:
-        """How often it was sent."""
-        return number_format(row.total_run_count, force_grouping=True)
-
-    @admin.display(description=gettext_lazy("Next runs"))
-    def upcoming(self, row: PeriodicTask) -> str | SafeString:
-        """The next five."""
-        return upcoming_of(row)
-
-    @admin.display(description=gettext_lazy("Error"))
-    def shown_error(self, row: PeriodicTask) -> SafeString:
-        """Why it cannot be sent."""
-        return error_of(row)
-
-    @admin.display(description=gettext_lazy("Positional arguments"))
-    def shown_args(self, row: PeriodicTask) -> SafeString:
-        """As JSON."""
-        return _json(row.args)
-
-    @admin.display(description=gettext_lazy("Keyword arguments"))
-    def shown_kwargs(self, row: PeriodicTask) -> SafeString:
-        """As JSON."""
-        return _json(row.kwargs)
-
-    @admin.display(description=gettext_lazy("Other options"))
-    def shown_others(self, row: PeriodicTask) -> SafeString | str:
-        """Headers, and options of the call that have no field."""
-        others = {**({"headers": row.headers} if row.headers else {}), **(row.options or {})}
-        return _json(others) if others else "-"
-
-    def _task_url(self, row: PeriodicTask) -> str:
-        return self.url("taskrecord_change", row.last_task_id)
-
-    def _results_url(self, row: PeriodicTask) -> str:
-        return self.url("taskrecord_changelist") + q.link(q.qualifier("schedule", row.name))
-
     # --- what may be done ----------------------------------------------------------------------
 
     @admin.action(description=gettext_lazy("Run now"), permissions=["run"])
@@ -396,9 +305,3 @@ class PeriodicTaskAdmin(BrowserAdmin[PeriodicTask]):
         messages.add_message(
             request, messages.SUCCESS if rows else messages.WARNING, told % len(rows)
         )
-
-
-def _json(value: Any) -> SafeString:
-    """A value for a page, on lines."""
-    text = json.dumps(value, ensure_ascii=False, indent=1)
-    return format_html('<pre class="djt-pre">{}</pre>', one_line(text, 2_000))

@@ -37,6 +37,15 @@ papers += [draw_label.si(o) for o in orders[3:]]
 print(chain(draw_chart.si(day), chord(papers, archive_invoices.si(day))).delay().id)
 """
 
+PAUSES = """
+from djtasks import control
+from testproject.cheeseshop.models import Day
+from testproject.cheeseshop.tasks import book_courier
+control.pause("courier", reason="no vans until the roads are clear")
+for order in Day.objects.latest("pk").orders.all()[:23]:
+    book_courier.delay(order)
+"""
+
 # The demo does the work of a day in seconds: its counts are repeated for the hour before it.
 HOUR = """
 INSERT INTO djtasks_activity (span, at, queue, task, succeeded, failed, retried, longest, runtimes)
@@ -90,6 +99,14 @@ def admin(environment: dict[str, str], tmp_path: Path) -> Iterator[str]:
         demo.wait()
 
 
+def shell(code: str, environment: dict[str, str]) -> str:
+    """What the demo's shell prints that runs this."""
+    command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", code]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
 def sign_in(page: Page, admin: str) -> None:
     page.goto(admin)
     page.fill("#id_username", "admin")
@@ -104,15 +121,7 @@ def shoot(page: Page, name: str, *, full: bool = False) -> None:
 
 @pytest.mark.timeout(280)
 def test_make_the_pictures(chromium: Browser, environment: dict[str, str], admin: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", WORKFLOW],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    step = done.stdout.split()[-1]
+    step = shell(WORKFLOW, environment).split()[-1]
     with psycopg.connect(environment["DATABASE_URL"]) as connection:
         connection.execute(HOUR)
     for look, options in LOOKS.items():
@@ -133,6 +142,7 @@ def test_make_the_pictures(chromium: Browser, environment: dict[str, str], admin
             shoot(page, "workflow")
             page.goto(f"{admin}djtasks/periodictask/")
             shoot(page, "schedules")
+            shell(PAUSES, environment)
             page.goto(f"{admin}djtasks/queue/")
             shoot(page, "queues")
         context.close()
