@@ -100,7 +100,10 @@ def check_rows(
         if PeriodicTask._meta.db_table not in tables:
             return []
         rows = list(
-            PeriodicTask.objects.using(alias).filter(enabled=True).exclude(source=Source.REMOVED)
+            PeriodicTask.objects.using(alias)
+            .filter(enabled=True)
+            .exclude(source=Source.REMOVED)
+            .order_by("name")
         )
     except DatabaseError:
         return []  # Django's own checks say what is wrong with it

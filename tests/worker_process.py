@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds that something may take on a busy machine before a test fails
+PATIENCE = 60.0  # seconds that something may take on a busy machine before a test fails
 
 
 def eventually(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from django.db import connection
@@ -73,6 +74,16 @@ def twenty_a_second(journal: str, name: str) -> None:
 def unlimited(journal: str, name: str) -> None:
     """Nothing limits it."""
     jot(journal, f"free all {name}")
+
+
+@shared_task(name="gated_in_order", order_key=lambda journal, key, *rest: key)
+def gated_in_order(journal: str, key: str, name: str, gate: str) -> str:
+    """One of each key runs, and waits for a file; ``in_order`` has the same keys."""
+    jot(journal, f"begin {key} {name}")
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    jot(journal, f"end {key} {name}")
+    return name
 
 
 @shared_task(name="numbered", order_key="numbers:{key}")
