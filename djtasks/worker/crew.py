@@ -145,7 +145,7 @@ class Crew:
             if token in running:
                 self._lost(token, assignment, member, status, running[token], batch)
             else:
-                self._take_back(assignment)
+                self._take_in_hand(assignment)
         if member.leaving:
             return
         if member.ready or member.retiring:
@@ -190,8 +190,8 @@ class Crew:
         if fail(assignment, batch) == FAILURE:
             self.tally.add([(delivery.queue, delivery.task, (FAILED, UNTIMED, 0.0))])
 
-    def _take_back(self, assignment: Assignment) -> None:
-        """Take a message in hand that a child has not begun."""
+    def _take_in_hand(self, assignment: Assignment) -> None:
+        """Take a message in hand that no child has begun, unless it is to end."""
         revoked = self.terminations.sentenced(assignment)
         if revoked is None:
             self.hand.append(assignment)
@@ -236,7 +236,7 @@ class Crew:
     def take(self, deliveries: Iterable[Delivery], owner: int) -> None:
         """Take claimed messages in hand."""
         for delivery in deliveries:
-            self.hand.append(Assignment(delivery, owner, self.limits.of(delivery), None))
+            self._take_in_hand(Assignment(delivery, owner, self.limits.of(delivery), None))
 
     def deal(self) -> None:
         """Hand out what is in hand: losses first, then messages in their order.
@@ -323,7 +323,7 @@ class Crew:
                 for unbegun in text:
                     assignment = held.pop(unbegun, None)
                     if assignment is not None:
-                        self._take_back(assignment)
+                        self._take_in_hand(assignment)
                 if disposal == "worn out":
                     member.retiring = True
         if runs:

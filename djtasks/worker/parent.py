@@ -106,7 +106,8 @@ class Parent:
             while not await self._is_over():
                 self._collect()
                 if self._has_reason_for_turn():
-                    await self._turn()
+                    with self.crew.terminations.claiming():
+                        await self._turn()
                 else:
                     await self._rest()
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from djtasks.execution.lost import Verdict
 from djtasks.execution.request import uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from djtasks.worker.crew import Crew
     from djtasks.worker.member import Assignment, Member
@@ -43,22 +44,45 @@ class Terminations:
         self._crew = crew
         self._pool = pool
         self._sentences: dict[bytes, Sentence] = {}
+        self._claims = False
+        self._may_come: set[bytes] = set()
 
     def __bool__(self) -> bool:
         """Whether there is something to be looked after."""
         return bool(self._sentences)
 
     def order(self, numbers: Mapping[bytes, int]) -> None:
-        """Have tasks ended by a signal, by their ids; those not in this crew's care are passed."""
+        """Have tasks ended by a signal, by their ids.
+
+        Those not in this crew's care are passed, unless a claim is under way that may bring them.
+        """
         cared_for = self._crew.cared_for()
+        if self._claims:
+            self._may_come |= numbers.keys() - cared_for
         for id, number in numbers.items():
-            if id in cared_for:
+            if id in cared_for or id in self._may_come:
                 self._sentences.setdefault(id, Sentence(number))
         if self._pool != "prefork" and self._sentences:
             # What runs is asked to end, in its row; what has not begun comes back and never will.
             for member in self._crew.members.values():
                 member.recall(self._crew.nursery)
         self.look(time.monotonic())
+
+    @contextmanager
+    def claiming(self) -> Iterator[None]:
+        """A block in which messages are claimed.
+
+        Once that is committed people see who has a message, and may order its end before the crew
+        has it: such an order is kept until the end of the block.
+        """
+        self._claims = True
+        try:
+            yield
+        finally:
+            self._claims = False
+            if self._may_come:
+                self._may_come.clear()
+                self._forget()
 
     def look(self, now: float) -> None:
         """Send what is to be sent; ``now`` on the monotonic clock."""
@@ -72,8 +96,12 @@ class Terminations:
             for slot in member.slots:
                 self._look_at(member, slot, now)
         if self._sentences:
-            cared_for = crew.cared_for()
-            self._sentences = {id: s for id, s in self._sentences.items() if id in cared_for}
+            self._forget()
+
+    def _forget(self) -> None:
+        """Pass what has left this crew's care."""
+        kept = self._crew.cared_for() | self._may_come
+        self._sentences = {id: s for id, s in self._sentences.items() if id in kept}
 
     def sentenced(self, assignment: Assignment, seconds: float | None = None) -> Assignment | None:
         """What is to be recorded of a message that is to end; None if it is to live.
