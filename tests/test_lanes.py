@@ -135,7 +135,7 @@ def test_kills_exceed_no_limit_and_leave_nobody_blocked(journal: Journal) -> Non
             if children := chance.choice(crews).children:
                 chance.choice(children).send_signal(signal.SIGKILL)
         crews[0].kill()
-        wait_drained(within=60)
+        wait_drained()
     done: dict[str, list[int]] = defaultdict(list)
     for line in journal.lines:
         what, key, name = line.split()

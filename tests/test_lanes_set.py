@@ -58,7 +58,7 @@ def test_a_rate_that_is_set_holds_over_all_workers_until_it_is_lifted(journal: J
     eventually(lambda: standing(MessageState.BLOCKED) == 49)
     assert len(journal.lines) == 1
     control.limit_task("unlimited", rate_limit=None)
-    wait_drained(within=15)
+    wait_drained()
     assert len(journal.lines) == 50
 
 
@@ -69,7 +69,7 @@ def test_what_waits_for_a_slow_rate_goes_by_the_faster_one_that_is_set(journal: 
     enqueue_many((limited.twenty_a_second, (str(journal), str(n))) for n in range(31))
     eventually(lambda: standing(MessageState.BLOCKED) == 30)
     control.limit_task("twenty_a_second", rate_limit="10/s")
-    wait_drained(within=20)
+    wait_drained()
     times = starts(journal)[1:]
     assert len(times) == 30
     assert times[-1] - times[0] >= 2.7
@@ -106,7 +106,7 @@ def test_a_paused_task_of_a_line_is_held_and_goes_back_into_its_line(journal: Jo
     enqueue_many((fair_tasks.for_tenant, call) for call in calls)
     eventually(lambda: standing(MessageState.HELD) == 40)
     # In nobody's way: others of the queue run.
-    assert tasks.add.delay(1, 1).get(timeout=10) == 2
+    assert tasks.add.delay(1, 1).get(timeout=60) == 2
     assert journal.lines == []
     Message.objects.filter(fair="a").update(worker_id=None)
     control.resume_task("for_tenant")
@@ -139,7 +139,7 @@ def test_those_that_an_end_lets_through_are_held_if_their_task_is_paused(journal
     time.sleep(0.5)
     assert sum(line.startswith("begin") for line in journal.lines) == 1
     control.resume_task("one_of_each")
-    wait_drained(within=15)
+    wait_drained()
     assert states() == {"SUCCESS": 4}
 
 

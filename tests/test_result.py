@@ -298,7 +298,7 @@ def test_the_failure_of_a_parent_is_raised() -> None:
     child: AsyncResult[Any] = AsyncResult("never-run", parent=parent)
     run_tasks()
     with pytest.raises(Broken):
-        child.get(timeout=5)
+        child.get(timeout=60)
     with pytest.raises(TimeoutError):
         child.get(timeout=0, follow_parents=False)
     with pytest.raises(TimeoutError):
@@ -393,7 +393,7 @@ def test_asynchronous_code_has_twins_of_it_all() -> None:
             with pytest.raises(TimeoutError):
                 await result.aget(timeout=0.05)
             await sync_to_async(run_tasks)()
-            assert await result.aget(timeout=5) == 3
+            assert await result.aget(timeout=60) == 3
             assert await result.aresult() == 3
             await result.aforget()
             assert await result.astate() == states.PENDING

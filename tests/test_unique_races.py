@@ -262,7 +262,7 @@ def test_what_a_call_relies_on_while_queued_does_not_begin_before_its_commit() -
             assert claim_all() == []
             # Others that rely on it as well do not wait.
             assert InThread(lambda: sync.delay(7)).value() == first
-        told = list(listening.notifies(timeout=30, stop_after=1))
+        told = list(listening.notifies(timeout=60, stop_after=1))
     assert [notify.payload for notify in told] == ["celery"]
     assert claim_all() == [first.key]
     assert sync.delay(7) != first

@@ -44,10 +44,10 @@ def test_a_task_whose_worker_was_killed_is_unique_until_its_second_run_has_ended
         journal.wait("begin a", 2)
         assert call() == first
         gate.touch()
-        assert first.get(timeout=30) == "a"
+        assert first.get(timeout=60) == "a"
         second = call()
         assert second != first
-        assert second.get(timeout=30) == "a"
+        assert second.get(timeout=60) == "a"
     assert journal.tally() == {"a": 3}
 
 
@@ -74,7 +74,7 @@ def test_links_of_tasks_that_end_together_are_one() -> None:
             add.apply_async((1, 1), queue="first", link=[once.si(str(n % 3)), latest.si("x")])
             for n in range(30)
         ]
-        assert {result.get(timeout=30) for result in before} == {2}
+        assert {result.get(timeout=60) for result in before} == {2}
     assert Message.objects.count() == 4
     assert Tally(TaskResult.objects.values_list("state", flat=True)) == {
         "SUCCESS": 30,
@@ -122,9 +122,9 @@ def test_random_kills_of_workers_and_callers_leave_one_of_each_key_and_none_for_
                 connections.close_all()
         assert kills >= 4
         with WorkerProcess(*options, settings=UNIQUE_TASKS):
-            wait_drained(60)
+            wait_drained()
             last = [alone.delay(str(n)) for n in range(kinds)]
-            assert [result.get(timeout=30) for result in last] == [1] * kinds
+            assert [result.get(timeout=60) for result in last] == [1] * kinds
     counted = dict(Counter.objects.filter(name__startswith="alone").values_list("name", "value"))
     assert counted == {f"alone {n}": 1 for n in range(kinds)}
     assert UniqueKey.objects.count() == kinds

@@ -18,11 +18,10 @@ from djtasks.exceptions import MaxRetriesExceededError, WorkerLostError
 from djtasks.models import Message, TaskResult, Worker
 from tests.testapp import tasks
 from tests.testapp.models import Note
-from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
+from tests.worker_process import PATIENCE, Journal, WorkerProcess, eventually, states, wait_drained
 
 pytestmark = pytest.mark.usefixtures("live")
 
-PATIENCE = 30
 SHORT = {"LEASE": 2.0, "HEARTBEAT_INTERVAL": 0.5}
 RESCUE = 8.0  # seconds: a lease of 5, the next look of another worker, and a little
 

@@ -19,6 +19,7 @@ from testproject.databases import sibling
 from tests.testapp import tasks
 from tests.testapp.models import Note
 from tests.worker_process import (
+    PATIENCE,
     Journal,
     WorkerProcess,
     address,
@@ -28,8 +29,6 @@ from tests.worker_process import (
 )
 
 pytestmark = pytest.mark.usefixtures("live")
-
-PATIENCE = 30
 
 
 def notes() -> list[str]:

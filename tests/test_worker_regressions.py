@@ -20,6 +20,7 @@ from djtasks.models import Message, TaskResult, Worker
 from tests.testapp import tasks
 from tests.testapp.models import Note
 from tests.worker_process import (
+    PATIENCE,
     Journal,
     WorkerProcess,
     address,
@@ -30,7 +31,6 @@ from tests.worker_process import (
 
 pytestmark = pytest.mark.usefixtures("live")
 
-PATIENCE = 30
 
 REVIEW = {"IMPORTS": ["tests.testapp.review_tasks"]}
 RARE = {"IMPORTS": ["tests.testapp.rare_tasks"]}
@@ -161,7 +161,7 @@ def test_a_worker_goes_on_claiming_while_it_prunes() -> None:
         assert expired.exists(), "it was done with pruning too soon for the test to tell"
         assert Worker.objects.get(pid=worker.pid).id == id
         # The end does not wait for what is left to be deleted.
-        assert worker.stop(within=10) == 0
+        assert worker.stop() == 0
 
 
 def test_a_rescuer_that_does_not_know_a_task_leaves_it_to_one_that_does(
@@ -243,7 +243,7 @@ def test_a_warm_stop_records_the_end_of_a_task_that_it_killed(journal: Journal) 
     with WorkerProcess("-c", "1", "-Q", "own") as worker:
         result = tasks.limited.apply_async((str(journal), "x", ["sleep:30"]), queue="own")
         journal.wait("begin x")
-        assert worker.stop(within=10) == 0
+        assert worker.stop() == 0
         assert not worker.left()
     assert isinstance(result.result, TimeLimitExceeded)
     assert result.state == "FAILURE"
@@ -280,8 +280,8 @@ def test_a_child_that_was_started_anew_logs(journal: Journal) -> None:
     ) as worker:
         result: AsyncResult[None] = app.send_task("say", ("hello",), queue="own")
         result.get(PATIENCE)
-        worker.wait_log(rf"say\[{result.id}\].*The task says hello", within=5)
-        worker.wait_log(rf"Task say\[{result.id}\] succeeded", within=5)
+        worker.wait_log(rf"say\[{result.id}\].*The task says hello")
+        worker.wait_log(rf"Task say\[{result.id}\] succeeded")
 
 
 # --- tasks -----------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from djtasks.models import Message, TaskResult
 from tests.testapp import tasks
 from tests.testapp.models import Counter, Note
 from tests.worker_process import (
+    PATIENCE,
     Journal,
     WorkerProcess,
     eventually,
@@ -34,8 +35,6 @@ from tests.worker_process import (
 )
 
 pytestmark = pytest.mark.usefixtures("live")
-
-PATIENCE = 30
 
 
 @pytest.fixture(scope="module")

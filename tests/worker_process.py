@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
 
+SOUND_SLEEP = "tests.testapp.sound_sleep"  # in IMPORTS: only what wakes a worker moves it
+# The settings of a worker that learns of orders by being told, or never.
+RARE_BEATS = {"HEARTBEAT_INTERVAL": 3600.0, "LEASE": 7200.0, "POOLED_LEASE": 7200.0}
+
 PATIENCE = 60.0  # seconds that something may take on a busy machine before a test fails
 
 
