@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from statistics import median
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from djtasks import AsyncResult, GroupResult, ResultSet, enqueue_many
 from djtasks.exceptions import TaskRevokedError, TimeoutError
 from tests.testapp import tasks
-from tests.worker_process import WorkerProcess
+from tests.worker_process import WorkerProcess, eventually, somebody_waits
 
 pytestmark = pytest.mark.usefixtures("live")
 
@@ -32,26 +32,17 @@ def worker(live_database: None) -> Iterator[WorkerProcess]:
         yield worker
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "sound_wait")
 def test_a_wait_ends_when_the_task_does_and_not_at_the_next_look() -> None:
-    tasks.add.delay(0, 0).get(timeout=60)
-    took = []
     for i in range(10):
-        result = tasks.sleep.delay(0.1)
-        began = time.perf_counter()
-        assert result.get(timeout=60, interval=5) == 0.1
-        took.append(time.perf_counter() - began)
+        assert tasks.sleep.delay(0.1).get(timeout=60, interval=3600) == 0.1
         assert tasks.add.delay(i, 1).get(timeout=60) == i + 1
-    # 100 ms of work; a look every half second would make it 500.
-    assert median(took) < 0.2
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_wait_without_notifications_ends_soon_too() -> None:
+def test_a_wait_without_notifications_ends_too() -> None:
     with override_settings(DJTASKS={**settings.DJTASKS, "LISTEN": False}):
-        began = time.perf_counter()
         assert tasks.sleep.delay(0.1).get(timeout=60) == 0.1
-    assert time.perf_counter() - began < 5
 
 
 @pytest.mark.usefixtures("worker")
@@ -78,6 +69,12 @@ def test_many_threads_wait_at_once() -> None:
     assert sorted(found) == list(range(1, 9))
 
 
+def assert_ticked(ticks: list[float]) -> None:
+    """The loop went on for the 1.5 s of a wait: one that held it up would leave a gap as long."""
+    assert len(ticks) > 5
+    assert max(b - a for a, b in itertools.pairwise(ticks)) < 1.2
+
+
 @pytest.mark.usefixtures("worker")
 def test_coroutines_wait_without_holding_up_their_loop() -> None:
     ticks: list[float] = []
@@ -90,15 +87,14 @@ def test_coroutines_wait_without_holding_up_their_loop() -> None:
     async def wait() -> list[Any]:
         ticking = asyncio.create_task(tick())
         try:
-            results = [await tasks.sleep.adelay(0.3), await tasks.sleep.adelay(0.3)]
+            results = [await tasks.sleep.adelay(1.5), await tasks.sleep.adelay(1.5)]
             return await asyncio.gather(*[result.aget(timeout=60) for result in results])
         finally:
             ticking.cancel()
             await sync_to_async(connections.close_all)()
 
-    assert asyncio.run(wait()) == [0.3, 0.3]
-    assert len(ticks) > 15
-    assert max(b - a for a, b in itertools.pairwise(ticks)) < 0.25
+    assert asyncio.run(wait()) == [1.5, 1.5]
+    assert_ticked(ticks)
 
 
 def test_a_coroutine_that_is_cancelled_stops_waiting_at_once() -> None:
@@ -111,7 +107,8 @@ def test_a_coroutine_that_is_cancelled_stops_waiting_at_once() -> None:
         await sync_to_async(connections.close_all)()
         return took
 
-    assert asyncio.run(wait()) < 0.9
+    # Its timeout is sixty.
+    assert asyncio.run(wait()) < 10
 
 
 def test_waiting_for_what_only_this_transaction_sees_is_refused() -> None:
@@ -160,61 +157,67 @@ def test_many_tasks_are_waited_for_without_notifications_too() -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_results_are_given_on_in_the_order_in_which_the_tasks_end() -> None:
-    results = GroupResult("g", [tasks.sleep.delay(0.6), tasks.sleep.delay(0.1)])
+    results = GroupResult("g", [tasks.sleep.delay(3), tasks.sleep.delay(0.1)])
     seen: list[Any] = []
     results.get(timeout=60, callback=lambda id, value: seen.append(value))
-    assert seen == [0.1, 0.6]
-    again = ResultSet([tasks.sleep.delay(0.6), GroupResult("i", [tasks.sleep.delay(0.1)])])
+    assert seen == [0.1, 3]
+    again = ResultSet([tasks.sleep.delay(3), GroupResult("i", [tasks.sleep.delay(0.1)])])
     assert [id for id, _ in again.iter_native(timeout=60)] == ["i", again[0].id]
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_failure_ends_the_wait_for_the_others() -> None:
-    tasks.add.delay(0, 0).get(timeout=60)
-    results = ResultSet([tasks.sleep.delay(2), tasks.fail.delay("at once")])
-    began = time.perf_counter()
-    with pytest.raises(ValueError, match="at once"):
-        results.get(timeout=60)
-    assert time.perf_counter() - began < 1.5
-    assert results.join(timeout=60, propagate=False)[0] == 2
+def test_a_failure_ends_the_wait_for_the_others(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    results = ResultSet([tasks.tracked.delay(str(gate)), tasks.fail.delay("at once")])
+    try:
+        with pytest.raises(ValueError, match="at once"):
+            results.get(timeout=60)
+        assert not results[0].ready()
+    finally:
+        gate.touch()
+    results.join(timeout=60, propagate=False)
+    assert results[0].successful()
 
 
 @pytest.mark.usefixtures("worker")
 def test_a_failure_of_a_parent_ends_the_wait() -> None:
-    tasks.add.delay(0, 0).get(timeout=60)
     header = GroupResult("g", [tasks.fail.delay("before"), tasks.sleep.delay(0.1)])
-    began = time.perf_counter()
     with pytest.raises(ValueError, match="before"):
         AsyncResult[Any]("never-run", parent=header).get(timeout=60)
-    assert time.perf_counter() - began < 3
 
 
+@pytest.mark.usefixtures("sound_wait")
 def test_revoking_ends_the_wait() -> None:
     results = ResultSet([tasks.add.apply_async((1, n), countdown=600) for n in range(3)])
 
     def revoke() -> None:
         try:
-            time.sleep(0.3)
+            eventually(somebody_waits, "somebody to wait")
             results.revoke()
         finally:
             connections.close_all()
 
     thread = threading.Thread(target=revoke)
     thread.start()
-    began = time.perf_counter()
     with pytest.raises(TaskRevokedError):
         ResultSet([AsyncResult(result.id) for result in results]).get(timeout=60)
-    assert time.perf_counter() - began < 3
     thread.join()
 
 
 def test_a_caller_is_told_while_it_waits_for_many() -> None:
-    calls: list[int] = []
-    with pytest.raises(TimeoutError):
+    calls: list[float] = []
+
+    def tell() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 3:
+            raise InterruptedError
+
+    began = time.monotonic()
+    with pytest.raises(InterruptedError):
         ResultSet([AsyncResult("x"), AsyncResult("y")]).get(
-            timeout=0.5, interval=0.1, on_interval=lambda: calls.append(1)
+            timeout=60, interval=0.1, on_interval=tell
         )
-    assert 2 <= len(calls) <= 6
+    assert calls[2] - began >= 3 * 0.1
 
 
 def test_a_walk_over_results_that_is_given_up_leaves_no_wait_behind() -> None:
@@ -240,11 +243,11 @@ def test_coroutines_wait_for_sets_without_holding_up_their_loop() -> None:
     async def wait() -> Any:
         ticking = asyncio.create_task(tick())
         try:
-            results = ResultSet([await tasks.sleep.adelay(0.3), await tasks.add.adelay(1, 2)])
+            results = ResultSet([await tasks.sleep.adelay(1.5), await tasks.add.adelay(1, 2)])
             return await results.aget(timeout=60), await results.ajoin(timeout=60)
         finally:
             ticking.cancel()
             await sync_to_async(connections.close_all)()
 
-    assert asyncio.run(wait()) == ([0.3, 3], [0.3, 3])
-    assert max(b - a for a, b in itertools.pairwise(ticks)) < 0.25
+    assert asyncio.run(wait()) == ([1.5, 3], [1.5, 3])
+    assert_ticked(ticks)

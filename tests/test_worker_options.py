@@ -20,6 +20,7 @@ from tests.testapp import tasks
 from tests.testapp.models import Note
 from tests.worker_process import (
     PATIENCE,
+    SOUND_SLEEP,
     Journal,
     WorkerProcess,
     address,
@@ -117,16 +118,15 @@ def test_a_worker_leaves_the_queues_out_that_it_is_told_to() -> None:
 
 
 def test_a_worker_of_all_queues_finds_new_ones() -> None:
-    with WorkerProcess("-c", "1") as worker:
+    with WorkerProcess("-c", "1", settings={"IMPORTS": [SOUND_SLEEP]}) as worker:
         eventually(lambda: Worker.objects.get(pid=worker.pid).wants_work, "an idle worker")
-        began = time.monotonic()
         for number in range(5):
             tasks.record.apply_async((f"{number}",), queue=f"new {number}").get(PATIENCE)
-        assert time.monotonic() - began < 3
 
 
 def test_a_full_queue_does_not_starve_another() -> None:
-    enqueue_many([tasks.sleep.s(0.005).set(queue="full") for _ in range(600)])
+    # A minute's work.
+    enqueue_many([tasks.sleep.s(0.02).set(queue="full") for _ in range(3000)])
     with WorkerProcess("-c", "1", "-Q", "full,other"):
         eventually(lambda: states()["SUCCESS"] > 20, "work")
         result = tasks.add.apply_async((1, 1), queue="other")
@@ -166,11 +166,13 @@ def test_due_messages_run_once_whoever_promotes_them(journal: Journal) -> None:
 
 
 def test_a_retry_into_another_workers_queue_is_run_at_once() -> None:
-    with WorkerProcess("-c", "1", "-Q", "celery"), WorkerProcess("-c", "1", "-Q", "retried") as two:
+    sleeper = {"IMPORTS": [SOUND_SLEEP]}
+    with (
+        WorkerProcess("-c", "1", "-Q", "celery"),
+        WorkerProcess("-c", "1", "-Q", "retried", settings=sleeper) as two,
+    ):
         eventually(lambda: Worker.objects.get(pid=two.pid).wants_work, "an idle worker")
-        began = time.monotonic()
         assert tasks.retry_with_other_arguments.delay("x").get(PATIENCE) == "x again"
-        assert time.monotonic() - began < 2
 
 
 # --- unknown tasks ---------------------------------------------------------------------------
@@ -189,7 +191,7 @@ def test_a_task_that_nobody_knows_for_too_long_fails() -> None:
 def test_an_unknown_task_in_front_does_not_hold_up_others() -> None:
     app.send_task("nobody.knows", queue="celery", priority=9)
     with WorkerProcess("-c", "1"):
-        assert tasks.add.delay(1, 1).get(5) == 2
+        assert tasks.add.delay(1, 1).get(PATIENCE) == 2
     assert Message.objects.get().task == "nobody.knows"
 
 
