@@ -6,10 +6,8 @@ from typing import Any
 
 from djtasks.models import Input, Join, Message, TaskResult
 from tests.testapp.models import Note
+from tests.worker_process import PATIENCE as PATIENCE
 from tests.worker_process import wait_drained
-
-PATIENCE = 15
-"""Seconds that a result may take on a busy machine."""
 
 FLOW_TASKS = {"IMPORTS": ["tests.testapp.flow_tasks"]}
 """The setting of a worker that knows the tasks of these tests."""

@@ -29,7 +29,7 @@ _IN_BROWSER = os.environ.get("DJANGO_SETTINGS_MODULE") == "tests.settings_browse
 collect_ignore = [] if _IN_BROWSER else ["browser"]
 
 SESSION_VARIABLE = "DJTASKS_TEST_SESSION"
-GRACE = 3.0  # seconds that processes have to end once the last test is over
+GRACE = 30.0  # seconds that processes have to end once the last test is over
 
 
 def pytest_configure() -> None:
@@ -99,6 +99,12 @@ def empty(db: None) -> None:
     Workers that they killed, above all: nobody is there to take their rows away.
     """
     clean_tables(workers=True)
+
+
+@pytest.fixture
+def sound_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for a result never looks for it unless woken."""
+    monkeypatch.setattr("djtasks.lookout.LONGEST_PAUSE", 3600.0)
 
 
 @pytest.fixture

@@ -142,18 +142,18 @@ def test_a_chain_goes_from_one_worker_to_another_and_back() -> None:
 
 
 def test_a_countdown_in_the_middle_counts_from_the_end_of_the_step_before() -> None:
-    flow = chain(tasks.sleep.s(0.4), canvas.same.s().set(countdown=2), canvas.same.s())
+    flow = chain(tasks.sleep.s(0.4), canvas.same.s().set(countdown=3), canvas.same.s())
     result = flow.delay()
     assert result.get(PATIENCE) == 0.4
-    assert 2 <= wait_between(result.parent.parent, result.parent) < 4
-    assert wait_between(result.parent, result) < 1.5
+    assert wait_between(result.parent.parent, result.parent) >= 3
+    assert wait_between(result.parent, result) < 3
 
 
 def test_a_countdown_of_a_body_counts_from_the_end_of_the_header() -> None:
     header = [tasks.sleep.s(0.4), tasks.sleep.s(0.0)]
-    result = chord(header, canvas.same.s().set(countdown=2)).delay()
+    result = chord(header, canvas.same.s().set(countdown=0.6)).delay()
     result.get(PATIENCE)
-    assert 2 <= wait_between(result.parent.results[0], result) < 4
+    assert wait_between(result.parent.results[0], result) >= 0.6
 
 
 def test_the_countdown_of_a_call_delays_what_begins() -> None:
@@ -163,11 +163,11 @@ def test_the_countdown_of_a_call_delays_what_begins() -> None:
         chord([canvas.clock.s(), canvas.clock.s()], canvas.same.s()),
     )
     began = timezone.now().timestamp()
-    results = [way.apply_async(countdown=2) for way in ways]
+    results = [way.apply_async(countdown=3) for way in ways]
     clocks = [result.get(PATIENCE) for result in results]
     for clock in (clocks[0], *clocks[1], *clocks[2]):
-        assert 2 <= clock - began < 6
-    assert wait_between(results[2].parent.results[0], results[2]) < 1.5
+        assert clock - began >= 3
+    assert wait_between(results[2].parent.results[0], results[2]) < 3
 
 
 def test_an_eta_of_a_later_step_is_kept() -> None:
@@ -178,8 +178,8 @@ def test_an_eta_of_a_later_step_is_kept() -> None:
 
 
 def test_expires_in_the_middle_counts_from_the_end_of_the_step_before() -> None:
-    flow = chain(tasks.sleep.s(0.8), canvas.same.s().set(expires=0.5), canvas.double.s())
-    assert flow.delay().get(PATIENCE) == 1.6
+    flow = chain(tasks.sleep.s(4), canvas.same.s().set(expires=3), canvas.double.s())
+    assert flow.delay().get(PATIENCE) == 8
 
 
 def test_a_middle_step_that_expires_is_revoked_with_what_follows() -> None:

@@ -126,7 +126,7 @@ def test_what_runs_of_a_workflow_is_ended_too(journal: Journal, tmp_path: Path) 
         outcome = control.revoke_workflow(root, terminate=True)
         assert outcome.done >= 2
         with pytest.raises(TaskRevokedError):
-            flow.get(timeout=30)
+            flow.get(timeout=60)
         eventually(lambda: states() == {"REVOKED": 3})
 
 

@@ -137,5 +137,5 @@ def test_workers_are_notified_after_the_commit() -> None:
     with psycopg.connect(**parameters("default"), autocommit=True) as listening:
         listening.execute("LISTEN djtasks_orders")
         control.stop([worker.id for worker in workers])
-        told = [note.payload for note in listening.notifies(timeout=5, stop_after=2)]
+        told = [note.payload for note in listening.notifies(timeout=60, stop_after=2)]
     assert told == [str(worker.id) for worker in workers]

@@ -289,4 +289,4 @@ class InTestCase(TestCase):
     def test_waiting_for_what_cannot_run_is_an_error(self) -> None:
         result = tasks.add.delay(1, 2)
         with pytest.raises(RuntimeError, match="transaction"):
-            result.get(timeout=5)
+            result.get(timeout=60)

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,37 +18,19 @@ from djtasks import enqueue_many
 from djtasks.models import Message, MessageState, Place, Rate, TaskResult
 from djtasks.queue.connect import parameters
 from djtasks.worker.housekeeping import Housekeeping
-from tests.test_lanes import SETTINGS, most_at_once
-from tests.test_lanes_workers import SOON, names, starts
+from tests.test_lanes import SETTINGS, assert_kept, most_at_once
+from tests.test_lanes_workers import names, starts
 from tests.testapp import limit_tasks as tasks
-from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
+from tests.worker_process import PATIENCE, Journal, WorkerProcess, eventually, states, wait_drained
 
 
 @pytest.mark.usefixtures("live")
 def test_a_worker_that_drains_runs_what_is_blocked_too(journal: Journal) -> None:
     enqueue_many((tasks.one_of_each, (str(journal), "k", str(n), 0.05)) for n in range(5))
     enqueue_many((tasks.ten_of_a_worker, (str(journal), str(n))) for n in range(8))
-    stuck = tasks.in_order.delay(str(journal), "later", "0", 0.0, 99)
+    stuck = tasks.in_order.delay(str(journal), "later", "0", 0.0, 1, 3600.0)
     behind = tasks.in_order.delay(str(journal), "later", "1")
-    TaskResult.objects.all().delete()
     with WorkerProcess("--drain", "-P", "solo", settings=SETTINGS, wait=False) as worker:
-        eventually(lambda: Message.objects.filter(id=stuck.key, state=MessageState.SCHEDULED))
-        Message.objects.filter(id=stuck.key, worker_id=None).update(
-            state=MessageState.SCHEDULED, eta=datetime.now(UTC) + timedelta(hours=1)
-        )
-        eventually(
-            lambda: (
-                Message.objects.filter(
-                    id=stuck.key, eta__gt=datetime.now(UTC) + timedelta(minutes=5)
-                )
-                or (
-                    Message.objects.filter(id=stuck.key, worker_id=None).update(
-                        state=MessageState.SCHEDULED, eta=datetime.now(UTC) + timedelta(hours=1)
-                    )
-                    and None
-                )
-            )
-        )
         assert worker.wait() == 0
     # What is behind one that is due later is not what is there now.
     left = set(Message.objects.values_list("id", flat=True))
@@ -57,8 +40,9 @@ def test_a_worker_that_drains_runs_what_is_blocked_too(journal: Journal) -> None
 
 @pytest.mark.usefixtures("live")
 def test_a_worker_that_was_stopped_for_longer_than_its_lease_loses_its_places(
-    journal: Journal,
+    journal: Journal, tmp_path: Path
 ) -> None:
+    gate = tmp_path / "gate"
     with ExitStack() as stack:
         stopped, other = (
             stack.enter_context(
@@ -66,7 +50,7 @@ def test_a_worker_that_was_stopped_for_longer_than_its_lease_loses_its_places(
             )
             for queue in ("first", "second")
         )
-        tasks.numbered.apply_async((str(journal), "k", "0", 1.5), queue="first")
+        tasks.numbered.apply_async((str(journal), "k", "0", str(gate)), queue="first")
         journal.wait("begin k 0")
         for process in stopped.tree():
             process.send_signal(signal.SIGSTOP)
@@ -78,8 +62,9 @@ def test_a_worker_that_was_stopped_for_longer_than_its_lease_loses_its_places(
         assert names(journal, "begin", "k") == ["0"]
         for process in stopped.tree():
             process.send_signal(signal.SIGCONT)
+        gate.touch()
         for result in waits:
-            result.get(timeout=SOON)
+            result.get(timeout=PATIENCE)
         assert names(journal, "end", "k") == ["0", "1", "2"]
         assert other.status is None
 
@@ -96,13 +81,13 @@ def test_the_next_one_goes_when_the_process_of_the_one_before_is_killed(
 ) -> None:
     """Acknowledged early it fails, acknowledged late it begins again; both free the place."""
     with WorkerProcess("-c", "2", settings=SETTINGS) as worker:
-        first = task.delay(str(journal), "k", "0", 1.5)
+        first = task.delay(str(journal), "k", "0", 5.0)
         journal.wait("begin k 0")
         others = [task.delay(str(journal), "k", str(n), 0.01) for n in range(1, 6)]
         for child in worker.children:
             child.send_signal(signal.SIGKILL)
         for result in others:
-            result.get(timeout=SOON)
+            result.get(timeout=PATIENCE)
         eventually(lambda: first.state == end)
     assert not Message.objects.exists()
 
@@ -116,9 +101,8 @@ def test_a_long_line_moves_on_at_once_beside_a_busy_process(journal: Journal, ta
         journal.wait("begin long 0")
         enqueue_many((task, (str(journal), "k", str(n), 0.01)) for n in range(100))
         journal.wait("begin k 5")
-        began = time.monotonic()
+        # With a look of the keeper's for each, every two seconds, it would take minutes.
         eventually(lambda: len(names(journal, "end", "k")) == 100)
-        assert time.monotonic() - began < 25
         assert worker.status is None
     assert most_at_once([line for line in journal.lines if " k " in line]) == {"k": 1}
 
@@ -166,6 +150,7 @@ def test_three_workers_under_kills_never_let_one_too_many_run(journal: Journal) 
         enqueue_many(
             (tasks.in_order, (str(journal), f"o{n % 5}", str(n), 0.01)) for n in range(ordered)
         )
+        asked = time.monotonic()
         enqueue_many((tasks.twenty_a_second, (str(journal), str(n))) for n in range(rated))
         ends = time.monotonic() + 6
         while time.monotonic() < ends:
@@ -175,7 +160,7 @@ def test_three_workers_under_kills_never_let_one_too_many_run(journal: Journal) 
                 crews.append(stack.enter_context(WorkerProcess("-c", "3", settings=SETTINGS)))
             elif children := chance.choice(crews).children:
                 chance.choice(children).send_signal(signal.SIGKILL)
-        wait_drained(within=60)
+        wait_drained()
     assert not [line for line in journal.lines if line.startswith("many ")]
     assert TaskResult.objects.filter(task="counted", state="SUCCESS").count() == limited
     assert TaskResult.objects.filter(task="in_order", state="SUCCESS").count() == ordered
@@ -186,7 +171,5 @@ def test_three_workers_under_kills_never_let_one_too_many_run(journal: Journal) 
             if int(name) not in done[key]:
                 done[key].append(int(name))
     assert done == {f"o{k}": list(range(k, ordered, 5)) for k in range(5)}
-    times = starts(journal)
-    for first, last in zip(times, times[22:], strict=False):
-        # In a second twenty may start, two at one moment.
-        assert last - first > 0.8
+    # Two may start at one moment.
+    assert_kept(starts(journal)[1:], asked, interval=0.05)

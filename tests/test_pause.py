@@ -15,22 +15,23 @@ from djtasks.models import Message, Queue, TaskResult
 from djtasks.queue.sql import load
 from djtasks.testing import run_tasks
 from tests.testapp import tasks
-from tests.worker_process import WorkerProcess, eventually, states, wait_drained
+from tests.worker_process import SOUND_SLEEP, WorkerProcess, eventually, states, wait_drained
 
 A_WHILE = 1.5  # seconds in which an idle worker would have taken what it may
+SETTINGS = {"IMPORTS": [SOUND_SLEEP]}
 
 
 @pytest.fixture(scope="module")
 def worker(live_database: None) -> Iterator[WorkerProcess]:
-    """Two children for two queues by name."""
-    with WorkerProcess("-c", "2", "-Q", "shared,other") as worker:
+    """Two children for two queues by name, which sleep until they are woken."""
+    with WorkerProcess("-c", "2", "-Q", "shared,other", settings=SETTINGS) as worker:
         yield worker
 
 
 @pytest.fixture(scope="module")
 def worker_of_all(live_database: None) -> Iterator[WorkerProcess]:
-    """A child for all queues but those of the other worker."""
-    with WorkerProcess("-c", "1", "-X", "shared,other") as worker:
+    """A child for all queues but those of the other worker, which sleeps until it is woken."""
+    with WorkerProcess("-c", "1", "-X", "shared,other", settings=SETTINGS) as worker:
         yield worker
 
 
@@ -53,10 +54,8 @@ def test_nothing_is_claimed_from_a_paused_queue_and_all_of_it_once_resumed() -> 
     eventually(lambda: TaskResult.objects.filter(queue="other").count() == 5)
     time.sleep(A_WHILE)
     assert Message.objects.filter(queue="shared", worker_id__isnull=True).count() == 5
-    resumed = time.monotonic()
     control.resume("shared")
     wait_drained()
-    assert time.monotonic() - resumed < 4, "the worker slept on"
     assert states() == {"SUCCESS": 10}
 
 
@@ -71,10 +70,8 @@ def test_a_worker_for_all_queues_keeps_to_it_too(known: bool) -> None:
     add(queue, 3)
     time.sleep(A_WHILE)
     assert Message.objects.filter(worker_id__isnull=True).count() == 3
-    resumed = time.monotonic()
     control.resume(queue)
     wait_drained()
-    assert time.monotonic() - resumed < 4, "the worker slept on"
 
 
 @pytest.mark.usefixtures("live", "worker")
@@ -110,13 +107,14 @@ def test_an_idle_worker_does_not_turn_in_circles_over_a_paused_queue(
     before = sum(parent.cpu_times()[:2])
     time.sleep(2)
     # A turn takes about a millisecond of it; one that is made at once again takes all there is.
-    assert sum(parent.cpu_times()[:2]) - before < 0.8
+    assert sum(parent.cpu_times()[:2]) - before < 0.3
     assert Message.objects.filter(worker_id__isnull=True).count() == 200
 
 
 @pytest.mark.usefixtures("live")
 def test_pausing_holds_at_once_under_load(worker: WorkerProcess) -> None:
-    enqueue_many(tasks.add.s(n, 1).set(queue="shared") for n in range(5000))
+    # Ten seconds' work for the two children.
+    enqueue_many(tasks.sleep.s(0.01).set(queue="shared") for _ in range(2000))
     eventually(lambda: TaskResult.objects.count() > 100)
     control.pause("shared")
     eventually(lambda: not Message.objects.filter(worker_id__isnull=False).exists())
@@ -126,7 +124,7 @@ def test_pausing_holds_at_once_under_load(worker: WorkerProcess) -> None:
     assert Message.objects.count() == left
     control.resume("shared")
     wait_drained()
-    assert states() == {"SUCCESS": 5000}
+    assert states() == {"SUCCESS": 2000}
 
 
 @pytest.mark.usefixtures("live")

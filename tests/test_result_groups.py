@@ -244,7 +244,7 @@ def test_the_failure_of_a_member_of_the_group_before_is_raised() -> None:
     body: AsyncResult[Any] = AsyncResult("body", parent=GroupResult("g", members))
     run_tasks()
     with pytest.raises(ValueError, match="member"):
-        body.get(timeout=5)
+        body.get(timeout=60)
     for options in ({"follow_parents": False}, {"propagate": False}):
         with pytest.raises(TimeoutError):
             body.get(timeout=0, **options)  # type: ignore[arg-type]

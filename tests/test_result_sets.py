@@ -289,7 +289,7 @@ def test_what_needs_a_broker_says_so() -> None:
 def test_a_set_that_only_this_transaction_sees_is_not_waited_for() -> None:
     results = ResultSet([add.delay(n, n) for n in range(3)])
     with pytest.raises(RuntimeError, match="in the transaction that is still open"):
-        results.get(timeout=30)
+        results.get(timeout=60)
 
 
 # --- how it is read --------------------------------------------------------------------------
@@ -425,8 +425,8 @@ def test_asynchronous_code_has_twins_of_it_all() -> None:
                 with pytest.raises(TimeoutError):
                     await call(timeout=0.05)
             await sync_to_async(run_tasks)()
-            assert await results.aget(timeout=5) == [3, 7]
-            assert await results.ajoin(timeout=5) == [3, 7]
+            assert await results.aget(timeout=60) == [3, 7]
+            assert await results.ajoin(timeout=60) == [3, 7]
             assert await results.asuccessful()
             assert not await results.afailed()
             assert await results.acompleted_count() == 2
@@ -435,7 +435,7 @@ def test_asynchronous_code_has_twins_of_it_all() -> None:
             queued = ResultSet([await add.adelay(1, 2)])
             await queued.arevoke()
             with pytest.raises(TaskRevokedError):
-                await queued.aget(timeout=5)
+                await queued.aget(timeout=60)
         finally:
             await sync_to_async(connections.close_all)()
 

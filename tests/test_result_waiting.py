@@ -7,7 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from statistics import median
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from djtasks import AsyncResult, GroupResult, ResultSet, enqueue_many
 from djtasks.exceptions import TaskRevokedError, TimeoutError
 from tests.testapp import tasks
-from tests.worker_process import WorkerProcess
+from tests.worker_process import WorkerProcess, eventually, somebody_waits
 
 pytestmark = pytest.mark.usefixtures("live")
 
@@ -32,32 +32,23 @@ def worker(live_database: None) -> Iterator[WorkerProcess]:
         yield worker
 
 
-@pytest.mark.usefixtures("worker")
+@pytest.mark.usefixtures("worker", "sound_wait")
 def test_a_wait_ends_when_the_task_does_and_not_at_the_next_look() -> None:
-    tasks.add.delay(0, 0).get(timeout=30)
-    took = []
     for i in range(10):
-        result = tasks.sleep.delay(0.1)
-        began = time.perf_counter()
-        assert result.get(timeout=30, interval=5) == 0.1
-        took.append(time.perf_counter() - began)
-        assert tasks.add.delay(i, 1).get(timeout=30) == i + 1
-    # 100 ms of work; a look every half second would make it 500.
-    assert median(took) < 0.4
+        assert tasks.sleep.delay(0.1).get(timeout=60, interval=3600) == 0.1
+        assert tasks.add.delay(i, 1).get(timeout=60) == i + 1
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_wait_without_notifications_ends_soon_too() -> None:
+def test_a_wait_without_notifications_ends_too() -> None:
     with override_settings(DJTASKS={**settings.DJTASKS, "LISTEN": False}):
-        began = time.perf_counter()
-        assert tasks.sleep.delay(0.1).get(timeout=30) == 0.1
-    assert time.perf_counter() - began < 15
+        assert tasks.sleep.delay(0.1).get(timeout=60) == 0.1
 
 
 @pytest.mark.usefixtures("worker")
 def test_a_failure_of_a_worker_is_raised_here() -> None:
     with pytest.raises(ValueError, match="over there"):
-        tasks.fail.delay("over there").get(timeout=30)
+        tasks.fail.delay("over there").get(timeout=60)
 
 
 @pytest.mark.usefixtures("worker")
@@ -66,7 +57,7 @@ def test_many_threads_wait_at_once() -> None:
 
     def wait(number: int) -> None:
         try:
-            found.append(tasks.add.delay(number, 1).get(timeout=30))
+            found.append(tasks.add.delay(number, 1).get(timeout=60))
         finally:
             connections.close_all()
 
@@ -76,6 +67,12 @@ def test_many_threads_wait_at_once() -> None:
     for thread in threads:
         thread.join()
     assert sorted(found) == list(range(1, 9))
+
+
+def assert_ticked(ticks: list[float]) -> None:
+    """The loop went on for the 1.5 s of a wait: one that held it up would leave a gap as long."""
+    assert len(ticks) > 5
+    assert max(b - a for a, b in itertools.pairwise(ticks)) < 1.2
 
 
 @pytest.mark.usefixtures("worker")
@@ -91,14 +88,13 @@ def test_coroutines_wait_without_holding_up_their_loop() -> None:
         ticking = asyncio.create_task(tick())
         try:
             results = [await tasks.sleep.adelay(1.5), await tasks.sleep.adelay(1.5)]
-            return await asyncio.gather(*[result.aget(timeout=30) for result in results])
+            return await asyncio.gather(*[result.aget(timeout=60) for result in results])
         finally:
             ticking.cancel()
             await sync_to_async(connections.close_all)()
 
     assert asyncio.run(wait()) == [1.5, 1.5]
-    assert len(ticks) > 15
-    assert max(b - a for a, b in itertools.pairwise(ticks)) < 1
+    assert_ticked(ticks)
 
 
 def test_a_coroutine_that_is_cancelled_stops_waiting_at_once() -> None:
@@ -106,22 +102,23 @@ def test_a_coroutine_that_is_cancelled_stops_waiting_at_once() -> None:
         result: AsyncResult[Any] = AsyncResult("no-such-task")
         began = time.perf_counter()
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(result.aget(timeout=30), 0.2)
+            await asyncio.wait_for(result.aget(timeout=60), 0.2)
         took = time.perf_counter() - began
         await sync_to_async(connections.close_all)()
         return took
 
-    assert asyncio.run(wait()) < 15
+    # Its timeout is sixty.
+    assert asyncio.run(wait()) < 10
 
 
 def test_waiting_for_what_only_this_transaction_sees_is_refused() -> None:
     with transaction.atomic():
         result = tasks.add.delay(1, 2)
         with pytest.raises(RuntimeError, match=r"was enqueued in the transaction that is still"):
-            result.get(timeout=30)
+            result.get(timeout=60)
         later = tasks.add.delay_on_commit(1, 2)
         with pytest.raises(RuntimeError, match=r"Call get\(\) after the commit"):
-            later.get(timeout=30)
+            later.get(timeout=60)
         transaction.set_rollback(True)
 
 
@@ -137,7 +134,7 @@ def test_a_wait_for_the_commit_of_others_is_no_error() -> None:
         assert tasks.add.apply_async((1, 2), enqueue="transaction").id
     result = tasks.add.delay(3, 4)
     with transaction.atomic(using="other"):
-        assert result.get(timeout=30) == 7
+        assert result.get(timeout=60) == 7
 
 
 # --- many at once ----------------------------------------------------------------------------
@@ -155,70 +152,77 @@ def test_a_thousand_tasks_are_waited_for_together() -> None:
 def test_many_tasks_are_waited_for_without_notifications_too() -> None:
     with override_settings(DJTASKS={**settings.DJTASKS, "LISTEN": False}):
         results = ResultSet([tasks.add.delay(number, 1) for number in range(150)])
-        assert results.join(timeout=30) == list(range(1, 151))
+        assert results.join(timeout=60) == list(range(1, 151))
 
 
 @pytest.mark.usefixtures("worker")
 def test_results_are_given_on_in_the_order_in_which_the_tasks_end() -> None:
-    results = GroupResult("g", [tasks.sleep.delay(0.6), tasks.sleep.delay(0.1)])
+    results = GroupResult("g", [tasks.sleep.delay(3), tasks.sleep.delay(0.1)])
     seen: list[Any] = []
-    results.get(timeout=30, callback=lambda id, value: seen.append(value))
-    assert seen == [0.1, 0.6]
-    again = ResultSet([tasks.sleep.delay(0.6), GroupResult("i", [tasks.sleep.delay(0.1)])])
-    assert [id for id, _ in again.iter_native(timeout=30)] == ["i", again[0].id]
+    results.get(timeout=60, callback=lambda id, value: seen.append(value))
+    assert seen == [0.1, 3]
+    again = ResultSet([tasks.sleep.delay(3), GroupResult("i", [tasks.sleep.delay(0.1)])])
+    assert [id for id, _ in again.iter_native(timeout=60)] == ["i", again[0].id]
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_failure_ends_the_wait_for_the_others() -> None:
-    tasks.add.delay(0, 0).get(timeout=30)
-    results = ResultSet([tasks.sleep.delay(3), tasks.fail.delay("at once")])
-    with pytest.raises(ValueError, match="at once"):
-        results.get(timeout=30)
-    assert not results[0].ready()
-    assert results.join(timeout=30, propagate=False)[0] == 3
+def test_a_failure_ends_the_wait_for_the_others(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    results = ResultSet([tasks.tracked.delay(str(gate)), tasks.fail.delay("at once")])
+    try:
+        with pytest.raises(ValueError, match="at once"):
+            results.get(timeout=60)
+        assert not results[0].ready()
+    finally:
+        gate.touch()
+    results.join(timeout=60, propagate=False)
+    assert results[0].successful()
 
 
 @pytest.mark.usefixtures("worker")
 def test_a_failure_of_a_parent_ends_the_wait() -> None:
-    tasks.add.delay(0, 0).get(timeout=30)
     header = GroupResult("g", [tasks.fail.delay("before"), tasks.sleep.delay(0.1)])
-    began = time.perf_counter()
     with pytest.raises(ValueError, match="before"):
-        AsyncResult[Any]("never-run", parent=header).get(timeout=30)
-    assert time.perf_counter() - began < 15
+        AsyncResult[Any]("never-run", parent=header).get(timeout=60)
 
 
+@pytest.mark.usefixtures("sound_wait")
 def test_revoking_ends_the_wait() -> None:
     results = ResultSet([tasks.add.apply_async((1, n), countdown=600) for n in range(3)])
 
     def revoke() -> None:
         try:
-            time.sleep(0.3)
+            eventually(somebody_waits, "somebody to wait")
             results.revoke()
         finally:
             connections.close_all()
 
     thread = threading.Thread(target=revoke)
     thread.start()
-    began = time.perf_counter()
     with pytest.raises(TaskRevokedError):
-        ResultSet([AsyncResult(result.id) for result in results]).get(timeout=30)
-    assert time.perf_counter() - began < 15
+        ResultSet([AsyncResult(result.id) for result in results]).get(timeout=60)
     thread.join()
 
 
 def test_a_caller_is_told_while_it_waits_for_many() -> None:
-    calls: list[int] = []
-    with pytest.raises(TimeoutError):
+    calls: list[float] = []
+
+    def tell() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 3:
+            raise InterruptedError
+
+    began = time.monotonic()
+    with pytest.raises(InterruptedError):
         ResultSet([AsyncResult("x"), AsyncResult("y")]).get(
-            timeout=0.5, interval=0.1, on_interval=lambda: calls.append(1)
+            timeout=60, interval=0.1, on_interval=tell
         )
-    assert 1 <= len(calls) <= 6
+    assert calls[2] - began >= 3 * 0.1
 
 
 def test_a_walk_over_results_that_is_given_up_leaves_no_wait_behind() -> None:
     done = tasks.add.apply((1, 2))
-    for _ in ResultSet([done, AsyncResult("never")]).iter_native(timeout=30):
+    for _ in ResultSet([done, AsyncResult("never")]).iter_native(timeout=60):
         break
     with pytest.raises(TimeoutError):
         list(ResultSet([AsyncResult("never")]).iter_native(timeout=0.1))
@@ -240,10 +244,10 @@ def test_coroutines_wait_for_sets_without_holding_up_their_loop() -> None:
         ticking = asyncio.create_task(tick())
         try:
             results = ResultSet([await tasks.sleep.adelay(1.5), await tasks.add.adelay(1, 2)])
-            return await results.aget(timeout=30), await results.ajoin(timeout=30)
+            return await results.aget(timeout=60), await results.ajoin(timeout=60)
         finally:
             ticking.cancel()
             await sync_to_async(connections.close_all)()
 
     assert asyncio.run(wait()) == ([1.5, 3], [1.5, 3])
-    assert max(b - a for a, b in itertools.pairwise(ticks)) < 1
+    assert_ticked(ticks)

@@ -262,7 +262,7 @@ def test_what_a_call_relies_on_while_queued_does_not_begin_before_its_commit() -
             assert claim_all() == []
             # Others that rely on it as well do not wait.
             assert InThread(lambda: sync.delay(7)).value() == first
-        told = list(listening.notifies(timeout=30, stop_after=1))
+        told = list(listening.notifies(timeout=60, stop_after=1))
     assert [notify.payload for notify in told] == ["celery"]
     assert claim_all() == [first.key]
     assert sync.delay(7) != first
@@ -282,7 +282,7 @@ def test_a_call_beside_a_claim_is_never_lost_between_them() -> None:
     try:
         with one_message_a_key(sync, "worker_id IS NULL"):
             deadline = time.monotonic() + 3
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline or calls <= 20:
                 with transaction.atomic():
                     result = sync.delay(7)
                     assert result.key not in begun or calls == 0
@@ -339,7 +339,7 @@ def test_processes_that_call_while_messages_come_and_go(task: Any) -> None:
             over.set()
             for thread in threads:
                 thread.value()
-    calls = [int(text) for text in told]
+    calls = [int(text.removeprefix("calling\n")) for text in told]
     assert all(process.returncode == 0 for process in callers)
     assert sum(calls) > 100
     assert sum(ended) > 50

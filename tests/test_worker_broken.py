@@ -13,11 +13,9 @@ from djtasks.models import Message
 from djtasks.queue.enqueue import wake_workers
 from tests.testapp import tasks
 from tests.testapp.models import Note
-from tests.worker_process import WorkerProcess, eventually, wait_drained
+from tests.worker_process import PATIENCE, WorkerProcess, eventually, wait_drained
 
 pytestmark = pytest.mark.usefixtures("live")
-
-PATIENCE = 30
 
 
 @pytest.fixture(scope="module")

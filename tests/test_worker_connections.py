@@ -8,11 +8,9 @@ import pytest
 
 from tests.testapp import tasks
 from tests.testapp.models import Counter, Note
-from tests.worker_process import WorkerProcess, eventually
+from tests.worker_process import PATIENCE, WorkerProcess, eventually
 
 pytestmark = pytest.mark.usefixtures("live")
-
-PATIENCE = 30
 
 
 @pytest.fixture(scope="module", params=["0", "60"], ids=["closed", "kept"])

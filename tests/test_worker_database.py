@@ -19,14 +19,13 @@ from testproject.embedded import Server
 from tests.testapp import tasks
 from tests.testapp.models import Note
 from tests.worker_process import (
+    PATIENCE,
     Journal,
     WorkerProcess,
     eventually,
     states,
     wait_drained,
 )
-
-PATIENCE = 30
 
 LOST = "The connection to the database was lost"
 FOUND = "Connected to the database again"
@@ -165,7 +164,7 @@ def test_a_server_that_restarts_while_tasks_run(
         restart(server, how, away)
         gate.touch()
         results = TaskResult.objects.using("private")
-        eventually(lambda: results.count() == 202, "all results", within=40)
+        eventually(lambda: results.count() == 202, "all results")
         log = worker.log
         assert log.count(LOST) == 1, log
         assert len(log.splitlines()) < 100, "a flood of lines"

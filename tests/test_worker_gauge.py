@@ -124,7 +124,7 @@ def test_a_worker_notes_queues_and_their_lengths() -> None:
     add("waits", 3)
     with WorkerProcess("-c", "1", "-Q", "own,also own"):
         eventually(lambda: Depth.objects.filter(queue="waits", ready=3).count() >= 3)
-        assert {q.name for q in Queue.objects.all()} == {"own", "also own", "waits"}
+        eventually(lambda: {q.name for q in Queue.objects.all()} == {"own", "also own", "waits"})
 
 
 @pytest.mark.usefixtures("live")

@@ -18,13 +18,12 @@ from djtasks.exceptions import MaxRetriesExceededError, WorkerLostError
 from djtasks.models import Message, TaskResult, Worker
 from tests.testapp import tasks
 from tests.testapp.models import Note
-from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
+from tests.worker_process import PATIENCE, Journal, WorkerProcess, eventually, states, wait_drained
 
 pytestmark = pytest.mark.usefixtures("live")
 
-PATIENCE = 30
 SHORT = {"LEASE": 2.0, "HEARTBEAT_INTERVAL": 0.5}
-RESCUE = 15.0  # seconds: a lease of 5, the next look of another worker, a busy machine
+RESCUE = 30.0  # seconds: a lease of 5, and what a busy machine adds; the tasks would take 60
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +171,7 @@ def test_a_worker_that_dies_is_rescued_by_another(journal: Journal, how: str) ->
         else:
             os.kill(first.pid, signal.SIGKILL)
             first.wait()
-        gone = psutil.wait_procs(children, timeout=3)[1]
+        gone = psutil.wait_procs(children, timeout=PATIENCE / 2)[1]
         assert not gone, "children outlived their parent"
     with WorkerProcess("-c", "2", "-Q", "own"):
         began = time.monotonic()

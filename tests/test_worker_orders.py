@@ -17,20 +17,32 @@ from djtasks import AsyncResult, ResultSet, chain, control, enqueue_many
 from djtasks.exceptions import TaskRevokedError
 from djtasks.models import Message, TaskResult, Worker
 from djtasks.worker.orders import Orders
+from djtasks.worker.terminations import KILL_AFTER
 from tests.testapp import order_tasks, tasks, unrecalled_tasks
 from tests.testapp.models import Note
-from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
+from tests.worker_process import (
+    RARE_BEATS,
+    SOUND_SLEEP,
+    Journal,
+    WorkerProcess,
+    eventually,
+    states,
+    wait_drained,
+)
 
 KNOWS = {"IMPORTS": ["tests.testapp.order_tasks"]}
+WOKEN: dict[str, Any] = {"IMPORTS": ["tests.testapp.order_tasks", SOUND_SLEEP], **RARE_BEATS}
 DEAF = {"IMPORTS": ["tests.testapp.unrecalled_tasks"]}
-AT_ONCE = 2.0  # seconds in which a worker obeys: one, and what a busy machine adds
 A_WHILE = 1.0  # seconds in which a worker would have taken what it may
 
 
 @pytest.fixture(scope="module")
 def worker(live_database: None) -> Iterator[WorkerProcess]:
-    """Two children that serve the queue ``shared``, and one message each at a time."""
-    with WorkerProcess("-c", "2", "-Q", "shared", "--prefetch", "1", settings=KNOWS) as worker:
+    """Two children that serve the queue ``shared``, and one message each at a time.
+
+    Nothing but what they are told moves them: what they do, they do at once.
+    """
+    with WorkerProcess("-c", "2", "-Q", "shared", "--prefetch", "1", settings=WOKEN) as worker:
         yield worker
 
 
@@ -108,49 +120,49 @@ def test_a_quiet_worker_claims_nothing_more_and_runs_on(
 ) -> None:
     running = wait(journal, "running", gate)
     assert control.quiet([row(worker).id]).done == 1
-    eventually(lambda: row(worker).quiet, within=AT_ONCE)
+    eventually(lambda: row(worker).quiet)
     tasks.add.apply_async((1, 2), queue="shared")
     time.sleep(A_WHILE)
     assert Message.objects.filter(worker_id__isnull=True).count() == 1
     assert not row(worker).wants_work, "callers would wake it in vain"
     gate.touch()
-    assert running.get(timeout=30) == "running"
+    assert running.get(timeout=60) == "running"
     assert Message.objects.filter(worker_id__isnull=True).count() == 1
 
     control.unquiet([row(worker).id])
     wait_drained()
-    eventually(lambda: not row(worker).quiet, within=AT_ONCE)
+    eventually(lambda: not row(worker).quiet)
     eventually(lambda: row(worker).wants_work, "it to ask to be woken")
-    began = time.monotonic()
-    tasks.add.apply_async((1, 2), queue="shared").get(timeout=30)
-    assert time.monotonic() - began < 4, "it was not woken"
+    tasks.add.apply_async((1, 2), queue="shared").get(timeout=60)
 
 
 @pytest.mark.usefixtures("live")
 def test_a_quiet_worker_rests(worker: WorkerProcess) -> None:
     control.quiet([row(worker).id])
-    eventually(lambda: row(worker).quiet, within=AT_ONCE)
+    eventually(lambda: row(worker).quiet)
     enqueue_many(tasks.add.s(n, 1).set(queue="shared") for n in range(100))
     parent = psutil.Process(worker.pid)
     before = sum(parent.cpu_times()[:2])
     time.sleep(2)
-    assert sum(parent.cpu_times()[:2]) - before < 0.6
+    assert sum(parent.cpu_times()[:2]) - before < 0.5
     control.unquiet([row(worker).id])
     wait_drained()
 
 
 @pytest.mark.usefixtures("live")
-def test_a_worker_that_was_given_up_stays_quiet_under_its_new_id(worker: WorkerProcess) -> None:
-    before = row(worker)
-    control.quiet([before.id])
-    eventually(lambda: row(worker).quiet, within=AT_ONCE)
-    before.delete()
-    after = eventually(lambda: Worker.objects.filter(pid=worker.pid).first())
-    assert after
-    assert after.id != before.id
-    assert after.quiet
-    control.unquiet([after.id])
-    eventually(lambda: not row(worker).quiet, within=AT_ONCE)
+def test_a_worker_that_was_given_up_stays_quiet_under_its_new_id() -> None:
+    with WorkerProcess("-c", "1", "-Q", "own") as worker:
+        before = row(worker)
+        control.quiet([before.id])
+        eventually(lambda: row(worker).quiet)
+        before.delete()
+        # It learns of it at its next heartbeat.
+        after = eventually(lambda: Worker.objects.filter(pid=worker.pid).first())
+        assert after
+        assert after.id != before.id
+        assert after.quiet
+        control.unquiet([after.id])
+        eventually(lambda: not row(worker).quiet)
 
 
 # --- stop ------------------------------------------------------------------------------------
@@ -161,11 +173,11 @@ def test_a_worker_that_was_given_up_stays_quiet_under_its_new_id(worker: WorkerP
 def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(
     pool: str, journal: Journal, gate: Path
 ) -> None:
-    with WorkerProcess("-c", "1", "-P", pool, "-Q", "own", settings=KNOWS) as worker:
+    with WorkerProcess("-c", "1", "-P", pool, "-Q", "own", settings=WOKEN) as worker:
         running = wait(journal, "running", gate, queue="own")
         tasks.add.apply_async((1, 2), queue="own")
         control.stop([row(worker).id])
-        worker.wait_log("Warm shutdown", within=2 * AT_ONCE)
+        worker.wait_log("Warm shutdown")
         assert worker.status is None
         gate.touch()
         assert worker.wait() == 0
@@ -177,9 +189,9 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_runs(
 def test_orders_reach_a_worker_that_cannot_listen() -> None:
     with WorkerProcess("-c", "1", settings={"LISTEN": False}) as worker:
         control.quiet([row(worker).id])
-        eventually(lambda: row(worker).quiet, within=2 * AT_ONCE)
+        eventually(lambda: row(worker).quiet)
         control.stop([row(worker).id])
-        assert worker.wait(2 * AT_ONCE + 2) == 0
+        assert worker.wait() == 0
 
 
 @pytest.mark.usefixtures("live")
@@ -201,18 +213,15 @@ def test_a_terminated_task_loses_its_process_and_is_revoked(
 ) -> None:
     result = wait(journal, "victim", gate)
     children = {child.pid for child in worker.children}
-    asked = time.monotonic()
     assert control.terminate([result.id], signal=name).done == 1
     with pytest.raises(TaskRevokedError, match="terminated"):
-        result.get(timeout=30)
-    assert time.monotonic() - asked < 2 * AT_ONCE
+        result.get(timeout=60)
     stored = TaskResult.objects.get()
     assert (stored.state, stored.exception, stored.retries) == ("REVOKED", "TaskRevokedError", 0)
     assert stored.runtime
-    assert stored.runtime < 5
     number = int(signal.Signals[name])
     arguments = [str(journal), "victim", str(gate)]
-    assert [note.text for note in Note.objects.order_by("pk")] == [
+    assert [note.text for note in Note.objects.all()] == [
         f"revoked wait_for {result.id} {arguments} True {number} False"
     ]
     assert journal.lines == ["begin victim"]
@@ -234,7 +243,7 @@ def test_a_handle_can_end_what_runs_and_what_waits(
     assert (running.ready(), later.state) == (False, "REVOKED")
     both.revoke(terminate=True, signal="KILL")
     with pytest.raises(TaskRevokedError, match="terminated"):
-        running.get(timeout=30)
+        running.get(timeout=60)
     assert journal.lines == ["begin victim"]
 
 
@@ -244,11 +253,13 @@ def test_what_takes_no_notice_of_a_signal_is_killed(
 ) -> None:
     result = wait(journal, "victim", gate, "wait_stubbornly")
     control.terminate([result.id])
-    time.sleep(2)
-    assert Message.objects.count() == 1
     with pytest.raises(TaskRevokedError):
-        result.get(timeout=30)
+        result.get(timeout=60)
     assert states() == {"REVOKED": 1}
+    # It was given time to end by itself.
+    runtime = TaskResult.objects.get().runtime
+    assert runtime
+    assert runtime >= KILL_AFTER
 
 
 @pytest.mark.usefixtures("live")
@@ -260,7 +271,7 @@ def test_a_signal_to_the_whole_group_ends_no_task(
         child.send_signal(signal.SIGTERM)
     time.sleep(0.2)
     gate.touch()
-    assert result.get(timeout=30) == "spared"
+    assert result.get(timeout=60) == "spared"
 
 
 @pytest.mark.usefixtures("live")
@@ -270,7 +281,7 @@ def test_an_atomic_task_that_is_terminated_leaves_nothing(
     result = wait(journal, "victim", gate, "wait_atomically")
     control.terminate([result.id])
     with pytest.raises(TaskRevokedError):
-        result.get(timeout=30)
+        result.get(timeout=60)
     assert not Note.objects.filter(text="victim").exists()
 
 
@@ -284,7 +295,7 @@ def test_what_waits_for_a_terminated_task_ends_with_it(
     assert last.parent
     control.terminate([last.parent.id])
     with pytest.raises(TaskRevokedError):
-        last.get(timeout=30)
+        last.get(timeout=60)
     assert states() == {"REVOKED": 2}
     assert not Note.objects.filter(text="after").exists()
 
@@ -299,7 +310,7 @@ def test_the_rest_of_the_chunk_of_a_terminated_task_is_run_uncharged(
         results = enqueue_many([victim.set(queue="alone"), *others])
         journal.wait("begin victim")
         control.terminate([results[0].id])
-        wait_drained(within=10)
+        wait_drained()
         assert worker.status is None
     assert states() == {"REVOKED": 1, "SUCCESS": 5}
     assert not TaskResult.objects.filter(deliveries__gt=0).exists()
@@ -324,7 +335,7 @@ def test_a_task_that_was_handed_out_and_has_not_begun_never_begins(
         finally:
             recall.touch()
             gate.touch()
-        wait_drained(within=10)
+        wait_drained()
     assert journal.count("begin second") == 0
     assert journal.count("end first") == 1
     assert states() == {"SUCCESS": 1, "REVOKED": 1}
@@ -333,7 +344,7 @@ def test_a_task_that_was_handed_out_and_has_not_begun_never_begins(
 @pytest.mark.usefixtures("live")
 def test_what_has_ended_is_not_terminated(worker: WorkerProcess) -> None:
     result = tasks.add.apply_async((1, 2), queue="shared")
-    result.get(timeout=30)
+    result.get(timeout=60)
     children = {child.pid for child in worker.children}
     Worker.objects.filter(pid=worker.pid).update(
         orders=json.dumps({"terminate": {result.id: "SIGKILL"}})
@@ -353,7 +364,7 @@ def test_without_processes_a_task_that_does_not_look_goes_on(
         assert control.terminate([result.id]).done == 1
         eventually(lambda: row(worker).orders == "")
         gate.touch()
-        assert result.get(timeout=30) == "spared"
+        assert result.get(timeout=60) == "spared"
 
 
 @pytest.mark.usefixtures("live")
@@ -375,19 +386,18 @@ def test_a_worker_names_what_has_run_for_a_second(
 ) -> None:
     began = time.time()
     result = wait(journal, "long", gate)
-    (entry,) = eventually(
-        lambda: shown(worker),
-    )
-    assert time.time() - began < 4.5
+    noted = time.time()
+    (entry,) = eventually(lambda: shown(worker))
     assert entry["id"] == result.id.replace("-", "")
     assert entry["task"] == "wait_for"
-    assert abs(entry["since"] - began) < 4
+    # Clocks of two processes, and a board that is read in two steps.
+    assert began - 0.1 < entry["since"] < noted + 0.1
     assert entry["slot"] in (0, 1)
     assert entry["pid"] in {child.pid for child in worker.children}
     eventually(lambda: row(worker).busy == 1)
     gate.touch()
-    result.get(timeout=30)
-    eventually(lambda: not shown(worker), within=4)
+    result.get(timeout=60)
+    eventually(lambda: not shown(worker))
     eventually(lambda: row(worker).busy == 0)
 
 

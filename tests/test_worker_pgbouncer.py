@@ -20,7 +20,7 @@ from djtasks import enqueue_many
 from djtasks.models import PeriodicTask, TaskResult, Worker
 from djtasks.schedules import schedule
 from tests.testapp import tasks
-from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
+from tests.worker_process import PATIENCE, Journal, WorkerProcess, eventually, states, wait_drained
 
 PROGRAM = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -28,8 +28,6 @@ pytestmark = [
     pytest.mark.usefixtures("live"),
     pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed"),
 ]
-
-PATIENCE = 30
 
 
 class Bouncer:

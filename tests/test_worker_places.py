@@ -14,11 +14,10 @@ from django.test import override_settings
 from djtasks.models import Message, TaskResult, Worker
 from tests.testapp import tasks
 from tests.testapp.models import Note
-from tests.worker_process import WorkerProcess, address, eventually, rolled_back
+from tests.worker_process import PATIENCE, WorkerProcess, address, eventually, rolled_back
 
 pytestmark = pytest.mark.usefixtures("live")
 
-PATIENCE = 30
 ROUTERS = ["djtasks.router.DjtasksRouter"]
 
 

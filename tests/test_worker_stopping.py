@@ -12,12 +12,12 @@ from djtasks import enqueue_many
 from djtasks.exceptions import WorkerLostError
 from djtasks.models import Message, TaskResult, Worker
 from tests.testapp import tasks
-from tests.worker_process import Journal, WorkerProcess, eventually, states, wait_drained
+from tests.worker_process import PATIENCE, Journal, WorkerProcess, eventually, states, wait_drained
 
 pytestmark = pytest.mark.usefixtures("live")
 
-PATIENCE = 30
 POOLS = ("prefork", "threads", "solo")
+A_TASK = 60  # seconds of a task that nobody waits for
 
 
 def wait_idle(worker: WorkerProcess) -> None:
@@ -31,8 +31,8 @@ def wait_idle(worker: WorkerProcess) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_an_idle_worker_is_gone_within_a_second(pool: str, number: signal.Signals) -> None:
     times: list[float] = []
-    # On a machine that has other things to do, one of three is soon enough.
-    while not times or (times[-1] >= 1.0 and len(times) < 3):
+    # On a machine that has other things to do, one of several is soon enough.
+    while not times or (times[-1] >= 1.0 and len(times) < 8):
         with WorkerProcess("-P", pool, "-c", "1") as worker:
             wait_idle(worker)
             worker.tree()
@@ -99,16 +99,16 @@ def test_a_cold_stop_gives_back_what_may_run_again_and_records_the_rest(
     pool: str, journal: Journal
 ) -> None:
     with WorkerProcess("-P", pool, "-c", "3") as worker:
-        early = tasks.early.delay(str(journal), "early", ["sleep:60"])
-        late = tasks.late.delay(str(journal), "late", ["sleep:60", "ok"])
-        atomic = tasks.atomic.delay(str(journal), "atomic", ["sleep:60", "ok"])
+        early = tasks.early.delay(str(journal), "early", [f"sleep:{A_TASK}"])
+        late = tasks.late.delay(str(journal), "late", [f"sleep:{A_TASK}", "ok"])
+        atomic = tasks.atomic.delay(str(journal), "atomic", [f"sleep:{A_TASK}", "ok"])
         for key in ("early", "late", "atomic"):
             journal.wait(f"begin {key}")
         unbegun = tasks.early.delay(str(journal), "unbegun", ["ok"])
         worker.tree()
         began = time.monotonic()
         assert worker.stop(signal.SIGQUIT) == 1
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < A_TASK / 2
         assert not worker.left()
     assert early.state == "FAILURE"
     assert isinstance(early.result, WorkerLostError)
@@ -123,13 +123,13 @@ def test_a_cold_stop_gives_back_what_may_run_again_and_records_the_rest(
 
 def test_a_second_interrupt_stops_at_once(journal: Journal) -> None:
     with WorkerProcess("-c", "1") as worker:
-        result = tasks.late.delay(str(journal), "x", ["sleep:60"])
+        result = tasks.late.delay(str(journal), "x", [f"sleep:{A_TASK}"])
         journal.wait("begin x")
         worker.send(signal.SIGINT)
         worker.wait_log("Warm shutdown")
         began = time.monotonic()
         assert worker.stop(signal.SIGINT) == 1
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < A_TASK / 2
         assert not worker.left()
     assert Message.objects.get(id=result.id).worker_id is None
 
@@ -138,7 +138,7 @@ def test_a_soft_shutdown_gives_what_runs_some_time(journal: Journal, tmp_path: P
     gate = tmp_path / "gate"
     with WorkerProcess("-c", "2", "--soft-shutdown-timeout", "1.5") as worker:
         short = tasks.early.delay(str(journal), "short", [f"gate:{gate}"])
-        long = tasks.early.delay(str(journal), "long", ["sleep:60"])
+        long = tasks.early.delay(str(journal), "long", [f"sleep:{A_TASK}"])
         journal.wait("begin short")
         journal.wait("begin long")
         began = time.monotonic()
@@ -147,13 +147,13 @@ def test_a_soft_shutdown_gives_what_runs_some_time(journal: Journal, tmp_path: P
         gate.touch()
         assert worker.wait() == 1
         took = time.monotonic() - began
-    assert 1.4 < took < 20
+    assert 1.4 < took < A_TASK / 2
     assert (short.state, long.state) == ("SUCCESS", "FAILURE")
 
 
 def test_a_soft_shutdown_ends_when_nothing_runs_any_more(journal: Journal, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    with WorkerProcess("-c", "1", "--soft-shutdown-timeout", "60") as worker:
+    with WorkerProcess("-c", "1", "--soft-shutdown-timeout", str(A_TASK)) as worker:
         short = tasks.early.delay(str(journal), "short", [f"gate:{gate}"])
         journal.wait("begin short")
         worker.send(signal.SIGQUIT)
@@ -161,15 +161,15 @@ def test_a_soft_shutdown_ends_when_nothing_runs_any_more(journal: Journal, tmp_p
         gate.touch()
         began = time.monotonic()
         worker.wait()
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < A_TASK / 2
     assert short.state == "SUCCESS"
 
 
 def test_term_can_be_made_to_mean_quit(journal: Journal) -> None:
     with WorkerProcess("-c", "1", env={"REMAP_SIGTERM": "SIGQUIT"}) as worker:
-        tasks.late.delay(str(journal), "x", ["sleep:60"])
+        tasks.late.delay(str(journal), "x", [f"sleep:{A_TASK}"])
         journal.wait("begin x")
-        assert worker.stop(signal.SIGTERM, within=20) == 1
+        assert worker.stop(signal.SIGTERM) == 1
 
 
 def test_signals_to_the_whole_group_do_not_reach_tasks(journal: Journal, tmp_path: Path) -> None:

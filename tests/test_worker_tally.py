@@ -262,7 +262,7 @@ def test_what_was_counted_while_the_tables_were_away_is_written_when_they_are_ba
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE djtasks_activity RENAME TO away")
         try:
-            tasks.add.apply_async((1, 2), queue="own").get(timeout=30)
+            tasks.add.apply_async((1, 2), queue="own").get(timeout=60)
             worker.wait_log("could not be counted")
             assert worker.status is None
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 import psycopg
@@ -30,12 +30,13 @@ ME = 7
 
 
 @pytest.fixture
-def crew() -> Crew:
+def crew() -> Iterator[Crew]:
     """One without children."""
     options = WorkerOptions(pool="threads", hostname="w@here", concurrency=1)
     crew = Crew(options, Shape(options), None)
     crew.own_as(ME)
-    return crew
+    yield crew
+    crew.board.close()
 
 
 def message(number: int, lane: str | None = None) -> Delivery:

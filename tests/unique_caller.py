@@ -1,8 +1,8 @@
 """A process that calls unique tasks: ``python -m tests.unique_caller HOW …``, for tests to kill.
 
-``storm SECONDS SEED TASK KEYS`` calls a task again and again, in transactions of random length
-that are sometimes rolled back, and ends with the number of its calls. ``between KEY`` takes a key,
-says so, and waits before it would insert the message.
+``storm SECONDS SEED TASK KEYS`` says so and calls a task again and again, in transactions of random
+length that are sometimes rolled back, and ends with the number of its calls. ``between KEY`` takes
+a key, says so, and waits before it would insert the message.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from tests.worker_process import ROOT, address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+ENOUGH = 50  # calls in a storm, however slow the machine is
 
 
 @contextmanager
@@ -46,7 +49,7 @@ def caller(*arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def storm(seconds: float, seed: int, task: Any, keys: int) -> int:
-    """Call a task for so long; returns the number of calls."""
+    """Call a task for so long, and for some calls; returns their number."""
     from django.db import OperationalError, transaction
 
     from djtasks import enqueue_many
@@ -55,7 +58,7 @@ def storm(seconds: float, seed: int, task: Any, keys: int) -> int:
     chance = random.Random(seed)
     calls = 0
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline or calls < ENOUGH:
         how = chance.random()
         names = [str(chance.randrange(keys)) for _ in range(3)]
         calls += 1
@@ -105,6 +108,8 @@ if __name__ == "__main__":
 
     if sys.argv[1] == "storm":
         _, _, seconds, seed, task, keys = sys.argv
+        sys.stdout.write("calling\n")
+        sys.stdout.flush()
         calls = storm(float(seconds), int(seed), getattr(unique_tasks, task), int(keys))
         sys.stdout.write(f"{calls}\n")
     else:

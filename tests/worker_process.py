@@ -20,12 +20,17 @@ from urllib.parse import quote, urlencode
 
 import psutil
 from django.db import connections, transaction
+from django.utils import timezone
 
 ROOT = Path(__file__).resolve().parent.parent
 
 T = TypeVar("T")
 
-PATIENCE = 30.0  # seconds that something may take on a busy machine before a test fails
+SOUND_SLEEP = "tests.testapp.sound_sleep"  # in IMPORTS: only what wakes a worker moves it
+# The settings of a worker that learns of orders by being told, or never.
+RARE_BEATS = {"HEARTBEAT_INTERVAL": 3600.0, "LEASE": 7200.0, "POOLED_LEASE": 7200.0}
+
+PATIENCE = 60.0  # seconds that something may take on a busy machine before a test fails
 
 
 def eventually(
@@ -283,6 +288,25 @@ def wait_drained(within: float = PATIENCE) -> None:
     from djtasks.models import Message
 
     eventually(lambda: not Message.objects.exists(), "the queue to be empty", within=within)
+
+
+def wait_known() -> None:
+    """Wait until all workers have read what is set for tasks.
+
+    Each reads it with its heartbeat, one after the other: at the second it has done so once.
+    """
+    from djtasks.models import Worker
+
+    for _ in range(2):
+        asked = timezone.now()
+        eventually(lambda asked=asked: not Worker.objects.filter(heartbeat__lte=asked).exists())  # type: ignore[misc]
+
+
+def somebody_waits() -> bool:
+    """Whether somebody is in ``get()``, to be woken by the end of what they wait for."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM djtasks_waiter)")
+        return bool(cursor.fetchone()[0])
 
 
 def states(ids: Iterable[Any] | None = None) -> Tally[str]:

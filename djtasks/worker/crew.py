@@ -141,7 +141,7 @@ class Crew:
             if token in running:
                 self._lost(token, assignment, member, status, running[token], batch)
             else:
-                self._take_back(assignment)
+                self._take_in_hand(assignment)
         if member.leaving:
             return
         if member.ready or member.retiring:
@@ -186,8 +186,8 @@ class Crew:
         if fail(assignment, batch) == FAILURE:
             self.tally.add([(delivery.queue, delivery.task, (FAILED, UNTIMED, 0.0))])
 
-    def _take_back(self, assignment: Assignment) -> None:
-        """Take a message in hand that a child has not begun, or a loss that it has not recorded."""
+    def _take_in_hand(self, assignment: Assignment) -> None:
+        """Take a message in hand that no child has begun, or a loss that none has recorded."""
         lost = (
             assignment if assignment.lost is not None else self.terminations.sentenced(assignment)
         )
@@ -240,7 +240,7 @@ class Crew:
     def take(self, deliveries: Iterable[Delivery], owner: int) -> None:
         """Take claimed messages in hand."""
         for delivery in deliveries:
-            self.hand.append(Assignment(delivery, owner, self.limits.of(delivery), None))
+            self._take_in_hand(Assignment(delivery, owner, self.limits.of(delivery), None))
 
     def deal(self) -> None:
         """Hand out what is in hand: losses first, then messages in their order.
@@ -321,7 +321,7 @@ class Crew:
                 for unbegun in text:
                     assignment = held.pop(unbegun, None)
                     if assignment is not None:
-                        self._take_back(assignment)
+                        self._take_in_hand(assignment)
                 if disposal == "worn out":
                     member.retiring = True
         if runs:

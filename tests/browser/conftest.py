@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 from pytest_django.live_server_helper import LiveServer
 
 from tests.worker_process import clean_tables
@@ -19,8 +26,10 @@ from tests.worker_process import clean_tables
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 PASSWORD = "only-for-the-tests"
-PATIENCE = 15_000
+PATIENCE = 60_000
 """Milliseconds that something may take to show."""
+
+expect.set_options(timeout=PATIENCE)
 
 QUIET = [
     "--no-sandbox",
@@ -33,9 +42,9 @@ QUIET = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium, for one module: tests of others may want an event loop of their own."""
     path = shutil.which("chromium")
     assert path is not None, "install Chromium: apt-get install chromium"
     with sync_playwright() as playwright:

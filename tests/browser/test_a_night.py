@@ -34,7 +34,7 @@ def test_the_overview_follows_what_happens_without_being_reloaded(meet: Meet) ->
     expect(page.locator("#djt-tiles")).to_contain_text("Workers")
     expect(page.locator("#djt-workers")).to_contain_text("No worker is running")
     with worker():
-        dawdle.delay(8)
+        dawdle.delay(30)
         expect(page.locator("#djt-workers")).to_contain_text("dawdle")
         expect(page.locator("#djt-workers")).to_contain_text("1 of 2 busy")
 

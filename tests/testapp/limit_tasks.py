@@ -12,9 +12,14 @@ from djtasks import Task, shared_task
 from tests.testapp.tasks import jot
 
 
-def _run(journal: str, key: str, name: str, seconds: float) -> str:
+def _run(journal: str, key: str, name: str, seconds: float | str) -> str:
+    """Take so long, or until a file is there."""
     jot(journal, f"begin {key} {name}")
-    time.sleep(seconds)
+    if isinstance(seconds, str):
+        while not Path(seconds).exists():
+            time.sleep(0.01)
+    else:
+        time.sleep(seconds)
     jot(journal, f"end {key} {name}")
     return name
 
@@ -54,12 +59,18 @@ def two_of_a_key(journal: str, key: str, name: str, seconds: float = 0.0) -> str
     max_retries=5,
 )
 def in_order(
-    self: Task[..., Any], journal: str, key: str, name: str, seconds: float = 0.0, fails: int = 0
+    self: Task[..., Any],
+    journal: str,
+    key: str,
+    name: str,
+    seconds: float | str = 0.0,
+    fails: int = 0,
+    countdown: float = 0.05,
 ) -> str:
     """One of each key runs, in the order of the calls; ``fails`` times it asks for a retry."""
     _run(journal, key, name, seconds)
     if self.request.retries < fails:
-        raise self.retry(countdown=0.05)
+        raise self.retry(countdown=countdown)
     jot(journal, f"done {key} {name}")
     return name
 
@@ -85,7 +96,7 @@ def unlimited(journal: str, name: str) -> None:
 
 
 @shared_task(name="numbered", order_key="numbers:{key}")
-def numbered(journal: str, key: str, name: str, seconds: float = 0.0) -> str:
+def numbered(journal: str, key: str, name: str, seconds: float | str = 0.0) -> str:
     """One of each key runs, whichever task it is of: ``numbered_too`` has the same keys."""
     return _run(journal, key, name, seconds)
 
@@ -97,7 +108,7 @@ def numbered_too(journal: str, key: str, name: str, seconds: float = 0.0) -> str
 
 
 @shared_task(name="one_of_each", concurrency_limit=1, concurrency_key="one:{key}")
-def one_of_each(journal: str, key: str, name: str, seconds: float = 0.0) -> str:
+def one_of_each(journal: str, key: str, name: str, seconds: float | str = 0.0) -> str:
     """One of each key runs, in no order; it is acknowledged early."""
     return _run(journal, key, name, seconds)
 
