@@ -52,7 +52,8 @@ def assert_kept(times: list[float], asked: float, *, interval: float) -> None:
     They may begin later than they are let: between two of them there may be less than the interval.
     """
     early = [n for n, begun in enumerate(times) if begun - asked < n * interval - 0.05]
-    assert not early, [begun - asked for begun in times]
+    late = [f"{begun - asked:.3f}" for begun in times]
+    assert not early, " ".join(late)
 
 
 @pytest.mark.usefixtures("live", "workers")

@@ -244,13 +244,13 @@ class Keeper(threading.Thread):
         self.questions.take()
         self._show_shape(connection)
         self.questions.write(connection)
-        self._missed.look(connection, self._worker_id, self._options.database)
         reading = self._report.read()
         if (reading.quiet, reading.key) != self._told:
             self._schedule.soon("beat")
         if self._schedule.due("beat", self._beat_every) and not self._beat(connection, reading):
             self._schedule.soon("beat")
             return
+        self._missed.look(connection, self._worker_id, self._options.database)
         if self._may_rescue():
             everywhere = self._schedule.due("orphans", ORPHANS_EVERY)
             self.rescue.look(connection, self._worker_id, everywhere=everywhere)
