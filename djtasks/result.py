@@ -341,16 +341,16 @@ def forget(handles: Iterator[AsyncResult[Any]]) -> None:
 
 def revoke(handles: Sequence[AsyncResult[Any]], *, terminate: bool, signal: str | None) -> None:
     """Take these tasks from the queue; with ``terminate`` also kill what runs them."""
+    from djtasks.control.families import revoke_tasks
     from djtasks.control.workers import checked_signal
-    from djtasks.control.workers import terminate as terminate_running
     from djtasks.queue.revoke import revoke as revoke_queued
 
     name = checked_signal(signal or "SIGTERM")
     ids = [handle._key for handle in handles]
-    revoke_queued(ids)
     if terminate:
-        # After that: what a worker took meanwhile runs now.
-        terminate_running(ids, signal=name)
+        revoke_tasks(ids, terminate=True, signal=name)
+    else:
+        revoke_queued(ids)
 
 
 def result_from_tuple(r: Any, app: object = None) -> AsyncResult[Any] | GroupResult:

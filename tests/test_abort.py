@@ -49,11 +49,14 @@ def begin(task: Any, journal: Journal, gate: Path, key: str = "one") -> Any:
 def test_an_abortable_task_is_aborted_while_it_runs(
     pool: str, journal: Journal, gate: Path
 ) -> None:
+    blind = Path(f"{gate}.blind")
+    blind.touch()
     result = begin(abort_tasks.abortable, journal, gate)
     assert isinstance(result, AbortableAsyncResult)
     assert not result.is_aborted()
     assert result.abort()
     assert (result.state, result.is_aborted()) == ("ABORTED", True)
+    blind.unlink()
     assert result.get(timeout=60) == "aborted"
     assert (result.state, result.is_aborted()) == ("SUCCESS", False)
     assert not result.abort(), "it has ended"

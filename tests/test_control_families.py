@@ -6,12 +6,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from djtasks import app, chain, chord, control, group
+from djtasks import AsyncResult, app, chain, chord, control, group
+from djtasks.control import families
 from djtasks.exceptions import TaskRevokedError
-from djtasks.models import Message, TaskResult
+from djtasks.models import Message, TaskResult, Worker
+from djtasks.queue.connect import parameters
 from tests.testapp import tasks
 from tests.testapp.tasks import add, echo
 from tests.worker_process import Journal, WorkerProcess, eventually, states
@@ -150,3 +153,30 @@ def test_workers_are_resized_from_a_shell() -> None:
         assert worker.stop() == 0
     with pytest.raises(CommandError, match="There is no worker"):
         run("grow", "1", "--all")
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("how", ["handle", "control"])
+@pytest.mark.parametrize("commits", [True, False])
+def test_what_is_being_claimed_while_it_is_revoked_ends_all_the_same(
+    how: str, commits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is locked: nobody takes it from the queue, and no worker is seen to have it."""
+    result: AsyncResult[int] = add.delay(1, 2)
+    worker = Worker.objects.create(
+        hostname="claims@here", pid=0, pool="prefork", concurrency=1, version="0", lease=3600.0
+    )
+    with psycopg.connect(**parameters("default")) as claiming:
+        claiming.execute("UPDATE djtasks_message SET worker_id = %s", [worker.id])
+        end = claiming.commit if commits else claiming.rollback
+        monkeypatch.setattr(families, "sleep", lambda _pause: end())
+        if how == "handle":
+            result.revoke(terminate=True)
+        else:
+            app.control.revoke(result.id, terminate=True)
+    worker.refresh_from_db()
+    if commits:
+        assert result.key.hex in worker.orders
+    else:
+        assert result.state == "REVOKED"
+        assert not worker.orders

@@ -19,10 +19,10 @@ from tests.worker_process import PATIENCE, Journal, WorkerProcess, eventually, s
 
 @pytest.fixture(scope="module")
 def workers(live_database: None) -> Iterator[list[WorkerProcess]]:
-    """Two workers, of which one runs tasks in threads."""
+    """Two workers, one of threads; the queues one and two are left to others."""
     with ExitStack() as stack:
         yield [
-            stack.enter_context(WorkerProcess("-c", "3", *more, settings=SETTINGS))
+            stack.enter_context(WorkerProcess("-c", "3", "-X", "one,two", *more, settings=SETTINGS))
             for more in ((), ("-P", "threads"))
         ]
 

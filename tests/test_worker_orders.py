@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from djtasks import AsyncResult, ResultSet, chain, control, enqueue_many
+from djtasks.control.workers import notify
 from djtasks.exceptions import TaskRevokedError
 from djtasks.models import Message, TaskResult, Worker
 from djtasks.worker.orders import Orders
@@ -349,6 +350,7 @@ def test_what_has_ended_is_not_terminated(worker: WorkerProcess) -> None:
     Worker.objects.filter(pid=worker.pid).update(
         orders=json.dumps({"terminate": {result.id: "SIGKILL"}})
     )
+    notify([row(worker).id], "default")
     eventually(lambda: row(worker).orders == "", "the order to be taken away")
     assert {child.pid for child in worker.children} == children
     assert states() == {"SUCCESS": 1}

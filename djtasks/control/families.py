@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from time import sleep
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import connections
 
-from djtasks.control.each import BATCH, database
+from djtasks.control.each import BATCH, database, keys
 from djtasks.control.ending import revoke
-from djtasks.control.outcome import Outcome
+from djtasks.control.outcome import Outcome, Reason
 from djtasks.control.sql import load
 from djtasks.control.workers import checked_signal, terminate
 from djtasks.ids import to_uuid
 
 STAMPED = load("stamped")
 OF_WORKFLOW = load("of_workflow")
+
+PAUSES: Final = (0.01, 0.03, 0.1, 0.3, 1.0)
+"""Seconds until a task is looked at once more of which a claim is not committed yet."""
 
 ROUNDS: Final = 10
 """How often it is looked for what the tasks of a workflow have enqueued meanwhile."""
@@ -40,13 +44,22 @@ def revoke_tasks(
     outcome = revoke(ids, reason=reason, using=using)
     if not terminate:
         return outcome
-    taken = set(outcome.taken)
-    left = [id for id in dict.fromkeys(to_uuid(id)[0] for id in ids) if id not in taken]
-    if not left:
-        return outcome
-    # After that: what a worker took meanwhile runs now.
-    ended = _terminate(left, signal=signal, using=using)
-    return replace(outcome, skipped={}) + ended
+    left = _without(keys(ids), outcome)
+    for pause in PAUSES:
+        if not left:
+            return outcome
+        # After that: what a worker took meanwhile runs now.
+        ended = _terminate(left, signal=signal, using=using)
+        outcome = replace(outcome, skipped={}) + ended
+        if Reason.NOT_RUNNING.label not in ended.skipped:
+            return outcome
+        # It is in the queue and was passed over there: a claim of it is not committed yet.
+        sleep(pause)
+        left = _without(left, ended)
+        revoked = revoke(left, reason=reason, using=using)
+        outcome = replace(outcome, skipped={}) + revoked
+        left = _without(left, revoked)
+    return outcome
 
 
 def revoke_workflow(
@@ -114,6 +127,12 @@ def revoke_stamped(
 
 
 _terminate = terminate
+
+
+def _without(ids: Sequence[UUID], outcome: Outcome) -> list[UUID]:
+    """Those that were passed over."""
+    taken = set(outcome.taken)
+    return [id for id in ids if id not in taken]
 
 
 def _values(value: Any) -> list[Any]:

@@ -13,11 +13,11 @@ from tests.testapp.tasks import jot
 
 
 def look(self: Task[..., Any], journal: str, key: str, gate: str) -> str:
-    """Wait for a gate, or to be asked to end."""
+    """Wait for a gate, or to be asked to end, which it does not look for while it is blind."""
     jot(journal, f"begin {key}")
     Note.objects.create(text=key)
     while not Path(gate).exists():
-        if self.is_aborted():
+        if not Path(f"{gate}.blind").exists() and self.is_aborted():
             jot(journal, f"aborted {key}")
             return "aborted"
         time.sleep(0.02)
