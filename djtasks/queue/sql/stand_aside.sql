@@ -1,6 +1,6 @@
 -- Let those go by which nobody may claim, and who are the first that a lane or a rate blocks: ready
 -- in their queue, or held with their task, they are in nobody's way. Each is asked for anew once it
--- is claimed.
+-- is claimed. So many of each gate are looked at.
 -- Plan: Update, Index Scan using djtasks_message_pkey; LockRows over Nested Loops of Limit > Index Scan
 -- using djtasks_message_gate and Index Scan using djtasks_message_pkey.
 WITH paused AS MATERIALIZED (
@@ -25,7 +25,6 @@ WITH paused AS MATERIALIZED (
               AND (NOT djtasks_served(b.queue) OR b.task = ANY ((SELECT tasks FROM paused)::text[]))
             FOR UPDATE SKIP LOCKED
         ) m
-        LIMIT %(limit)s
     ))
     RETURNING queue
 )
