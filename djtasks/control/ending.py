@@ -88,8 +88,9 @@ def purge(queue: str, *, using: str | None = None) -> int:
         (PURGE_LINES, lines),
         (PURGE_SCHEDULED, {**places, "eta": "-infinity", "id": NIL}),
         (PURGE_WAITING, {**places, "after": NIL, "id": NIL}),
-        (PURGE_HELD, {**places, "task": "", "seq": -1}),
+        # Of a paused task what is blocked is held, by and by, and not the other way round.
         (PURGE_BLOCKED, {**places, "gate": "", "rank": -(2**31), "seq": -1}),
+        (PURGE_HELD, {**places, "task": "", "seq": -1}),
         (PURGE_READY, ready),
         (PURGE_LINES, lines),
     ):

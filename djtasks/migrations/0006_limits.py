@@ -135,6 +135,6 @@ class Migration(migrations.Migration):
         ),
         *(
             RunPostgres(statements(f"0006_{name}"), f"DROP FUNCTION IF EXISTS djtasks_{name}")
-            for name in ("admit", "open")
+            for name in ("served", "admit", "open")
         ),
     ]

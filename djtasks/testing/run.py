@@ -96,7 +96,8 @@ def run_tasks(
                 f"run_tasks() stopped after {limit} runs, the last of {ran[-1].name}. Does a "
                 f"task enqueue or retry itself without end?"
             )
-        if not _admitted(connection, delivery):
+        delivery, is_admitted = _admitted(connection, delivery)
+        if not is_admitted:
             continue
         outcome = _run(delivery, connection)
         _store(connection, delivery, outcome)
@@ -144,10 +145,15 @@ def _claim(
                 return claimed[0]
             if not met:
                 break
-        now = time.monotonic()
-        cursor.execute(FAIR, lines.arguments(queues, 1, now, TEST_WORKER, ()))
-        claimed = taken(lines.took(_deliveries(cursor), now, now, more=False))
-    return claimed[0] if claimed else None
+        while True:
+            now = time.monotonic()
+            cursor.execute(FAIR, lines.arguments(queues, 1, now, TEST_WORKER, ()))
+            met = _deliveries(cursor)
+            claimed = taken(lines.took(met, now, now, more=False))
+            if claimed:
+                return claimed[0]
+            if not met:
+                return None
 
 
 def _deliveries(cursor: Any) -> list[Delivery]:
@@ -157,15 +163,16 @@ def _deliveries(cursor: Any) -> list[Delivery]:
     )
 
 
-def _admitted(connection: BaseDatabaseWrapper, delivery: Delivery) -> bool:
-    """Whether a message keeps the order of its lane. Rates are not waited for."""
+def _admitted(connection: BaseDatabaseWrapper, delivery: Delivery) -> tuple[Delivery, bool]:
+    """A message in its lane, and whether it keeps the order of that. Rates are not waited for."""
     admission = Admission()
-    _plain, _limited = admission.sort([delivery], TEST_WORKER)
+    _plain, limited = admission.sort([delivery], TEST_WORKER)
     asking, freed = admission.take()
     if not any(one.lane for one in asking):
-        return True
+        return delivery, True
     asking = [one._replace(gate=None, rate=None) for one in asking]
-    return delivery.id in _admit(connection, asking, freed)
+    # Of a step of a workflow the lane is known only now.
+    return limited[delivery.id], delivery.id in _admit(connection, asking, freed)
 
 
 def _admit_others(connection: BaseDatabaseWrapper, delivery: Delivery) -> None:

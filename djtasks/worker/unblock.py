@@ -1,7 +1,8 @@
 """Whoever is blocked though there is room: let through by a look now and then.
 
 The end of a task lets the next one of its lane through. It does not where the end is nobody's: a
-worker that died in between, a message that was revoked, purged or deleted by hand.
+worker that died in between, a message that was revoked, purged or deleted by hand. And what nobody
+may claim for now, for its queue or its task is paused or nobody serves that, is put out of the way.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 WAKE = load("wake")
 OPEN_LATE = load("open_late")
 UNGATE = load("ungate")
+STAND_ASIDE = load("stand_aside")
 
 EVERY = 2.0
 """Seconds between two looks."""
 
 AT_ONCE = 200
 """How many lanes one look is about; the next one goes on from there."""
+
+ASIDE = 5_000
+"""Messages that one look looks at to let those go by which nobody may claim: 10 us each."""
 
 MOST = 10_000
 """Messages that one look lets go for whose tasks there is no rate any more."""
@@ -44,19 +49,27 @@ class Unblocking:
         """Let through those for whom there is room. Raises ``psycopg.Error``."""
         rows = connection.execute(BLOCKING, {"after": self._after, "limit": AT_ONCE}).fetchall()
         self._after = rows[-1][0] if len(rows) == AT_ONCE else ""
+        queues: set[str] = set()
+        parameters: dict[str, Any]
+        stuck = [gate for gate, _, is_stuck in rows if is_stuck]
+        if stuck:
+            parameters = {"gates": stuck, "limit": ASIDE // len(stuck)}
+            passed = connection.execute(STAND_ASIDE, parameters).fetchall()
+            # Somebody may have begun to serve their queues meanwhile.
+            queues.update(queue for (queue,) in passed)
         rates = {
             gate: self._rates.of(task)
-            for gate, task in rows
+            for gate, task, _ in rows
             if gate.startswith(RATE) and not self._is_gone(task)
         }
-        gone = [gate for gate, task in rows if gate.startswith(RATE) and self._is_gone(task)]
-        # Places are known of tasks that are known; others are for workers that know them.
+        gone = [gate for gate, task, _ in rows if gate.startswith(RATE) and self._is_gone(task)]
+        # How many places there are is known of tasks that are known. Else there is one: somebody
+        # must fail those of tasks that nobody knows any more, and others may be behind them.
         lanes = {
-            gate: self._admission.size_of(gate, task)
-            for gate, task in rows
-            if not gate.startswith(RATE) and task in registry
+            gate: self._admission.size_of(gate, task) if task in registry else 1
+            for gate, task, _ in rows
+            if not gate.startswith(RATE)
         }
-        queues: set[str] = set()
         if rates:
             parameters = {
                 "names": list(rates),

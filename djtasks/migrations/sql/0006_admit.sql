@@ -34,15 +34,17 @@ BEGIN
         ORDER BY 1
     ) s;
 
-    -- Places of messages that are gone, or were put back, are free. Others than those in which
-    -- something has ended are not looked through: who ended it, or a look now and then, does that.
+    -- Places of messages that are gone, or were put back, are free; in an order those of messages
+    -- that have become a step which waits for others: these may be of the same key. Others than those
+    -- in which something has ended are not looked through: who ended it, or a look now and then, does
+    -- that.
     DELETE FROM djtasks_place p
     USING (SELECT DISTINCT l AS lane FROM unnest(freed) AS l) f
     WHERE p.lane = f.lane
       AND NOT EXISTS (
           SELECT FROM djtasks_message m
           WHERE m.id = ANY (ARRAY[p.message_id]) AND m.lane = p.lane
-            AND (m.worker_id IS NOT NULL OR starts_with(p.lane, 'order:'))
+            AND (m.worker_id IS NOT NULL OR starts_with(p.lane, 'order:') AND m.state <> 2)
       );
 
     -- A free place lets nobody through where nobody is blocked. Under the lock: whoever was blocked
@@ -172,13 +174,16 @@ BEGIN
                 ) b
                 WHERE anybody
                 UNION ALL
-                -- Those let through that nobody has claimed yet, or that somebody is about to admit.
+                -- Those let through that nobody has claimed yet, or that somebody is about to admit;
+                -- not where nobody may claim them: they would keep the places for ever.
                 SELECT r.lane, NULL, t.id, t.rank, t.seq, false, false, false
                 FROM room r
                 CROSS JOIN LATERAL (
                     SELECT x.id, x.rank, x.seq
                     FROM djtasks_message x
                     WHERE x.gate = r.lane AND x.state = 0 AND x.worker_id IS DISTINCT FROM worker
+                      AND (r.ordered OR x.worker_id IS NOT NULL
+                           OR x.unknown_since IS NULL AND djtasks_served(x.queue))
                     ORDER BY x.rank, x.seq
                     LIMIT greatest(0, r.free)
                 ) t
@@ -216,7 +221,11 @@ BEGIN
             FROM placed p
             WHERE p.is_mine AND NOT p.fits AND m.id = ANY (ARRAY[p.id]) AND m.worker_id = worker
         ), free AS MATERIALIZED (
-            SELECT x.id, x.queue, x.task, p.lane
+            SELECT x.id, x.queue, p.lane,
+                   djtasks_served(x.queue) AND EXISTS (
+                       SELECT FROM djtasks_tasksetting t
+                       WHERE t.name = x.task AND t.paused_at IS NOT NULL
+                   ) IS NOT TRUE AS is_served
             FROM placed p
             CROSS JOIN LATERAL (
                 SELECT y.id, y.queue, y.task FROM djtasks_message y
@@ -227,13 +236,7 @@ BEGIN
         ), near AS MATERIALIZED (
             SELECT f.id, f.lane
             FROM free f
-            WHERE f.queue = ANY (queues)
-              AND EXISTS (
-                  SELECT FROM djtasks_queue q WHERE q.name = f.queue AND q.paused_at IS NOT NULL
-              ) IS NOT TRUE
-              AND EXISTS (
-                  SELECT FROM djtasks_tasksetting t WHERE t.name = f.task AND t.paused_at IS NOT NULL
-              ) IS NOT TRUE
+            WHERE f.is_served AND f.queue = ANY (queues)
             LIMIT room
         ), places AS (
             INSERT INTO djtasks_place (lane, message_id) SELECT n.lane, n.id FROM near n
@@ -246,7 +249,9 @@ BEGIN
             RETURNING m.id
         ), let AS (
             UPDATE djtasks_message m
-            SET state = 0
+            SET state = 0,
+                -- One that nobody may claim counts no more; an order waits for it all the same.
+                gate = CASE WHEN f.is_served OR starts_with(f.lane, 'order:') THEN m.gate END
             FROM free f
             WHERE (f.id IN (SELECT n.id FROM near n)) IS NOT TRUE AND m.id = ANY (ARRAY[f.id])
             RETURNING m.queue

@@ -43,10 +43,12 @@ WITH linked AS MATERIALIZED (
 )
 INSERT INTO djtasks_message
     (id, task, payload, payload_id, queue, rank, state, eta, expires, retries,
-     custom_id, root_id, parent_id, options)
+     custom_id, root_id, parent_id, options, lane, fair)
 SELECT l.id, l.task, l.payload::text, l.payload_id, l.queue, coalesce(l.rank, 0),
-       CASE WHEN l.eta > now() THEN 1 ELSE 0 END, l.eta, l.expires, coalesce(l.retries, 0),
-       l.custom_id, l.root_id, l.parent_id, l.options::text
+       CASE WHEN l.eta > now() THEN 1 WHEN l.options ->> 'fair' IS NOT NULL THEN 5 ELSE 0 END,
+       l.eta, l.expires, coalesce(l.retries, 0),
+       l.custom_id, l.root_id, l.parent_id, l.options::text, l.options ->> 'lane',
+       l.options ->> 'fair'
 FROM linked l
 WHERE l.id NOT IN (SELECT r.taker FROM refused r)
 ON CONFLICT (id) DO NOTHING
