@@ -94,6 +94,8 @@ class Lines:
         self, queues: Sequence[str], limit: int, now: float, worker_id: int, unknown: Iterable[str]
     ) -> dict[str, Any]:
         """The parameters of ``fair.sql``, for up to ``limit`` messages of ``queues``."""
+        # Before the look: what is announced while it is under way may have come after its snapshot.
+        self._stirred = False
         self._from_start = now - self._rewound >= self.overlooks_for
         if self._from_start:
             self._spots.clear()
@@ -133,7 +135,6 @@ class Lines:
         else:
             self._usual += ((now - began) - self._usual) * 0.1
         self._asked = now
-        self._stirred = False
         self._behind = more or not self._from_start
         self._wide = more and not self._wide
         self.gives = bool(claimed)
