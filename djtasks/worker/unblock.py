@@ -31,7 +31,7 @@ AT_ONCE = 200
 """How many lanes one look is about; the next one goes on from there."""
 
 ASIDE = 5_000
-"""Messages that one look looks at to let those go by which nobody may claim: 10 us each."""
+"""Messages that one look looks at to let those go by which nobody may claim: 30 us each."""
 
 MOST = 10_000
 """Messages that one look lets go for whose tasks there is no rate any more."""
