@@ -6,12 +6,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection
 
 from djtasks import chain, control
-from djtasks.models import Message, MessageState, Place
+from djtasks.models import Message, MessageState, Place, Worker
 from djtasks.testing import run_tasks
 from tests.testapp import fair_tasks, tasks
 from tests.testapp import interplay_tasks as interplay
@@ -141,6 +142,21 @@ def test_to_ask_who_serves_a_queue_is_cheap_where_sequential_scans_are_ruled_out
             took.append(time.perf_counter() - began)
     # Compiled by the server each time it took 70 ms, while lanes are locked.
     assert min(took) < 0.02
+
+
+@pytest.mark.usefixtures("live", "fleet")
+def test_a_worker_with_rates_too_finds_what_nobody_told_it_of() -> None:
+    add = "tests.testapp.tasks.add"
+    for seconds in (None, 1):
+        # As a caller leaves it that dies after its commit; first the workers have fallen asleep.
+        eventually(lambda: Worker.objects.filter(wants_work=True).count() == 2)
+        time.sleep(2.5)
+        eta = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+        state = MessageState.READY if eta is None else MessageState.SCHEDULED
+        Message.objects.create(
+            id=uuid.uuid4(), task=add, payload="[[1,1],{}]", queue="celery", state=state, eta=eta
+        )
+        wait_drained(within=SOON + 5)
 
 
 # --- what a message becomes ---------------------------------------------------------------------

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("djtasks.worker")
 
 LONGEST_REST = 5.0
-"""Seconds after which the worker looks for messages though nothing woke it."""
+"""Seconds after which the worker looks for messages though nothing woke it.
+
+Since its last look, not since it was last stirred: a look at the rates, every second, is none.
+"""
 
 QUEUES_EVERY = 1.0
 """Seconds between two looks for new queues, by a worker that serves all."""
@@ -66,6 +69,7 @@ class Intake:
         self._due_news = False
         self._unknown: set[str] = set()
         self._opens_at: float | None = 0.0
+        self._looked_at = 0.0
 
     @property
     def used_up(self) -> bool:
@@ -134,6 +138,8 @@ class Intake:
     def longest_rest(self, now: float, *, listens: bool) -> float:
         """Seconds for which the worker may sleep if nothing stirs it."""
         rest = LONGEST_REST
+        if not self.used_up:
+            rest = min(rest, self._looked_at + LONGEST_REST - now)
         if self._due_at is not None:
             rest = min(rest, self._due_at - now)
         if self._opens_at is not None:
@@ -171,10 +177,11 @@ class Intake:
         """Count what an admission has taken from this worker, and what it gave it instead."""
         self.claimed += given - refused
 
-    def rested_longest(self) -> None:
-        """Nothing stirred the worker: look all the same, for what nothing announced."""
-        self.stir()
-        self._due_at = 0.0
+    def rested(self, now: float) -> None:
+        """The worker has rested: if it has not looked for long, for what nothing announced too."""
+        if now - self._looked_at >= LONGEST_REST:
+            self.stir()
+            self._due_at = 0.0
 
     def room(self, room: int) -> int:
         """How many messages may be claimed where there is room for so many."""
@@ -191,6 +198,7 @@ class Intake:
         if limit <= 0:
             return turn
         self._news = self._due_news = False
+        self._looked_at = now
         turn.limit = limit
         turn.promote = self._due_at is not None and self._due_at <= now
         if turn.promote:

@@ -251,11 +251,9 @@ class Parent:
             self._take_notifications()
         longest = self._longest_rest()
         timer = loop.call_later(longest, stirred.set)
-        began = time.monotonic()
         try:
             await stirred.wait()
-            if time.monotonic() - began >= LONGEST_REST:
-                self.intake.rested_longest()
+            self.intake.rested(time.monotonic())
         finally:
             timer.cancel()
             stirred.clear()
