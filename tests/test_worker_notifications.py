@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+from types import SimpleNamespace
 
 import pytest
 from model_bakery import baker
@@ -82,6 +83,7 @@ def test_a_parent_takes_what_is_there_before_it_sleeps(monkeypatch: pytest.Monke
         "_stirred": woken,
         "crew": Quiet(),
         "session": Session_(),
+        "intake": SimpleNamespace(rested=lambda now: None),
         "_longest_rest": lambda: 5.0,
     }.items():
         monkeypatch.setattr(parent, name, value, raising=False)
